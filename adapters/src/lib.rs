@@ -1,0 +1,16 @@
+//! The outside world, behind ports. Each folder is a port (`mod.rs`: the trait, its value types) with one file or folder
+//! per vendor, which brings its own configuration. Nothing here knows the engine, SQL, or which rollback it works for.
+
+pub mod chat;
+pub mod check;
+pub mod fault;
+pub mod metrics;
+pub mod pager;
+pub mod probe;
+pub mod registry;
+pub mod secret;
+pub mod traffic;
+
+pub use check::Check;
+pub use fault::Fault;
+pub use secret::Secret;

@@ -1,0 +1,6 @@
+//! The harness: real programs on ports of their own, strict stand-ins for what can't run here, and the means to read what
+//! happened. Scenarios are in `scenarios/`.
+
+pub mod process;
+pub mod real;
+pub mod standin;

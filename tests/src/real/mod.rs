@@ -1,0 +1,1 @@
+//! Real programs, started on loopback ports and folders of the test's own.
