@@ -1,0 +1,154 @@
+//! What a step asks for: changes of the database, committed with it, and effects on the world, run after it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Artifact, At, Digest, Millis, RollbackId, Shares};
+
+/// Something asked of the outside world. Every effect may run twice; each is one bounded call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "effect")]
+pub enum Effect {
+    /// Read router, pools, registry and inventory, and choose. Yields `Surveyed`.
+    Survey { revision: u32 },
+    /// Read again what the decision was bound to. Yields `DecisionRead`.
+    Reread,
+    /// Does the target's digest still exist? Yields `Fetched`.
+    Fetch { digest: Digest },
+    /// Can the move happen? Yields `PreflightDone`.
+    Preflight { to: Shares, digest: Digest, without: Vec<String> },
+    /// Move traffic. Yields `Applied`.
+    Apply { to: Shares, digest: Digest, without: Vec<String> },
+    /// Read the move back, repeatedly until it settles, or just once. Yields `ShiftRead`.
+    ReadShift { to: Shares, digest: Digest, without: Vec<String>, once: bool },
+    /// One look at health and metrics. Yields `Observed`.
+    Observe { since: At, to: Shares, failing_since: Option<At> },
+    /// Where is traffic now? Yields `TrafficRead`.
+    ReadTraffic,
+    /// Ring. Yields `Paged`.
+    Page { escalation: u32, target: u32, why: String },
+    /// End a page. Yields nothing.
+    ResolvePage { escalation: u32, target: u32 },
+}
+
+impl Effect {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Survey { .. } => "survey",
+            Self::Reread => "reread",
+            Self::Fetch { .. } => "fetch",
+            Self::Preflight { .. } => "preflight",
+            Self::Apply { .. } => "apply",
+            Self::ReadShift { .. } => "read_shift",
+            Self::Observe { .. } => "observe",
+            Self::ReadTraffic => "read_traffic",
+            Self::Page { .. } => "page",
+            Self::ResolvePage { .. } => "resolve_page",
+        }
+    }
+
+    /// Kinds that this build can run.
+    pub const KINDS: [&'static str; 10] = [
+        "survey",
+        "reread",
+        "fetch",
+        "preflight",
+        "apply",
+        "read_shift",
+        "observe",
+        "read_traffic",
+        "page",
+        "resolve_page",
+    ];
+
+    /// Pages go on while the work of a phase is called off.
+    pub fn is_paging(&self) -> bool {
+        matches!(self, Self::Page { .. } | Self::ResolvePage { .. })
+    }
+}
+
+/// An effect, not before a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub effect: Effect,
+    pub after: Millis,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Timer {
+    /// Nobody answered the proposal.
+    Answer,
+    /// The proposal is too old to be believed.
+    Expiry,
+    /// The shift takes too long.
+    Shift,
+    /// Time for recovery is up.
+    Recover,
+    /// Nobody acknowledged the page.
+    Ack,
+}
+
+impl Timer {
+    pub const ALL: [Self; 5] = [Self::Answer, Self::Expiry, Self::Shift, Self::Recover, Self::Ack];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Expiry => "expiry",
+            Self::Shift => "shift",
+            Self::Recover => "recover",
+            Self::Ack => "ack",
+        }
+    }
+}
+
+/// A run that a person starts from another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "linked")]
+pub enum Linked {
+    /// Propose again, without the targets that did not help.
+    Next { tried: Vec<Digest> },
+    /// Back to the routing that was found before the first change.
+    Undo { to: Shares, artifact: Option<Artifact> },
+}
+
+/// A change of the database, committed together with the event that asked for it, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "change")]
+pub enum Change {
+    /// Cancel every unfinished effect but pages.
+    CancelWork,
+    SetTimer {
+        timer: Timer,
+        at: At,
+    },
+    ClearTimer {
+        timer: Timer,
+    },
+    /// Open the thread's incident unless it is open.
+    OpenIncident,
+    /// The gate refuses the digest from now on.
+    MarkUnstable {
+        artifact: Artifact,
+        why: String,
+        provisional: bool,
+    },
+    /// Takes back a provisional mark of this run.
+    LiftMark {
+        digest: Digest,
+    },
+    /// A verified shift is a deployment too.
+    RecordRelease {
+        artifact: Artifact,
+        to: Shares,
+    },
+    OpenLinked {
+        linked: Linked,
+    },
+    /// Tell the run that this one undoes.
+    TellUndone {
+        run: RollbackId,
+    },
+    /// The run is over; its thread takes alerts for a while longer.
+    Close,
+}

@@ -1,0 +1,251 @@
+//! When it needs a person: paging, and what the thread offers then.
+
+use super::{
+    super::{
+        effect::{Change, Effect, Linked, Timer},
+        event::Standing,
+        refusal::Refusal,
+        state::{End, Page, Phase, Why},
+    },
+    Taken, Work,
+};
+use crate::{Actor, RollbackId};
+
+/// Calls for one run, over all targets, before the thread says that nobody answers. A bound, not a plan: a pager's own
+/// escalation policy goes further than this.
+const MAX_CALLS: usize = 12;
+
+impl Work {
+    /// Stops all work, waits for a person, and rings.
+    pub(super) fn escalate(&mut self, why: Why) {
+        let reason = why.to_string();
+        self.enter(Phase::Escalated { why });
+        self.ring(&reason);
+    }
+
+    /// Calls the first target. The incident opens at the first page, if it had not.
+    pub(super) fn ring(&mut self, why: &str) {
+        self.open_incident();
+        self.call(0, why);
+    }
+
+    fn call(&mut self, target: u32, why: &str) {
+        if self.state.policy.pagers == 0 || self.state.pages.len() >= MAX_CALLS {
+            return;
+        }
+        let escalation = self.state.pages.last().map_or(1, |page| page.escalation + 1);
+        self.state.pages.push(Page {
+            escalation,
+            target,
+            why: why.to_owned(),
+            delivered: None,
+            failure: None,
+            acknowledged: None,
+            at: self.at,
+        });
+        self.ask(Effect::Page { escalation, target, why: why.to_owned() }, 0);
+        self.timer(Timer::Ack, self.state.policy.ack_within);
+    }
+
+    pub(super) fn paged(&mut self, escalation: u32, target: u32, failed: Option<&str>) -> Taken {
+        let ended = !self.state.active();
+        let Some(page) =
+            self.state.pages.iter_mut().find(|p| p.escalation == escalation && p.delivered.is_none())
+        else {
+            return Err(self.stale("page"));
+        };
+        page.delivered = Some(failed.is_none());
+        page.failure = failed.map(str::to_owned);
+        if ended {
+            // Rung too late: nobody needs to come any more.
+            if failed.is_none() {
+                self.ask(Effect::ResolvePage { escalation, target }, 0);
+            }
+            return Ok(());
+        }
+        let (why, current) =
+            (page.why.clone(), self.state.pages.last().is_some_and(|p| p.escalation == escalation));
+        if failed.is_some() && current {
+            self.call(self.after(target), &why);
+        }
+        Ok(())
+    }
+
+    fn after(&self, target: u32) -> u32 {
+        (target + 1) % self.state.policy.pagers.max(1)
+    }
+
+    /// Nobody came: once more to the same target, then to the next.
+    pub(super) fn ack_overdue(&mut self) -> Taken {
+        if !self.state.active() {
+            return Err(self.stale("timer"));
+        }
+        let Some(page) = self.state.ringing().cloned() else { return Ok(()) };
+        let repeated = self.state.pages.iter().rev().take_while(|p| p.target == page.target).count() >= 2;
+        let target = if repeated { self.after(page.target) } else { page.target };
+        self.call(target, &page.why);
+        Ok(())
+    }
+
+    /// Whoever comes takes command, unless it was given to somebody by name.
+    pub(super) fn acknowledged(&mut self, by: &Actor) -> Taken {
+        match self.state.pages.last_mut() {
+            None => Err(self.illegal("nobody was paged")),
+            Some(page) => {
+                if let Some(first) = &page.acknowledged {
+                    let text = format!("the page was acknowledged by {first} already");
+                    return Err(self.illegal(&text));
+                }
+                page.acknowledged = Some(by.clone());
+                self.state.commander = Some(by.clone());
+                self.changes.push(Change::ClearTimer { timer: Timer::Ack });
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn page_asked(&mut self, by: &Actor) -> Taken {
+        if !self.state.active() {
+            return Err(self.illegal("nobody is paged for a run that has ended"));
+        }
+        if self.state.policy.pagers == 0 {
+            return Err(Refusal::Illegal(format!(
+                "nobody can be paged for {}: its configuration names no pager (page = […])",
+                self.state.service
+            )));
+        }
+        if let Some(page) = self.state.ringing() {
+            let text = format!("call {} is ringing already", page.escalation);
+            return Err(self.illegal(&text));
+        }
+        self.ring(&format!("{by} asked for the incident commander"));
+        Ok(())
+    }
+
+    pub(super) fn stuck(&mut self, effect: &str, detail: &str) -> Taken {
+        if !self.state.active() || matches!(effect, "page" | "resolve_page") {
+            self.state.warnings.push(format!("{effect} could not be run: {detail}"));
+            return Ok(());
+        }
+        self.escalate(Why::Stuck { effect: effect.to_owned(), detail: detail.to_owned() });
+        Ok(())
+    }
+
+    // What a person can choose then.
+
+    fn escalated(&self, wanted: &str) -> Result<Why, Refusal> {
+        match &self.state.phase {
+            Phase::Escalated { why } => Ok(why.clone()),
+            _ => Err(self.illegal(wanted)),
+        }
+    }
+
+    /// Goes on from where it failed: watch again, shift again, or look anew.
+    pub(super) fn retry_asked(&mut self, by: &Actor, standing: &Standing) -> Taken {
+        let why = self.escalated("there is nothing to try again")?;
+        self.needs_approver(by, standing)?;
+        match why {
+            Why::NotRecovered { .. } => self.observe(),
+            _ if self.state.approved_at.is_none() => self.survey(),
+            _ if self.state.target().is_none() => self.survey(),
+            _ => self.preflight(),
+        }
+        Ok(())
+    }
+
+    pub(super) fn next_asked(&mut self, by: &Actor, standing: &Standing) -> Taken {
+        self.escalated("the next candidate is offered when this one failed")?;
+        self.needs_charge(by, standing)?;
+        let mut tried: Vec<_> = self.state.tried.iter().cloned().collect();
+        tried.extend(self.state.target().map(|target| target.digest.clone()));
+        self.end(End::Superseded { reason: format!("{by} asked for the next candidate") });
+        self.changes.push(Change::OpenLinked { linked: Linked::Next { tried } });
+        Ok(())
+    }
+
+    pub(super) fn undo_asked(&mut self, by: &Actor, standing: &Standing, reason: Option<&str>) -> Taken {
+        let offered = match &self.state.phase {
+            Phase::Escalated { .. } => true,
+            Phase::Ended { end } => {
+                matches!(end, End::Recovered | End::HandedOver { .. } | End::Stopped { .. })
+            }
+            _ => false,
+        };
+        if !offered {
+            return Err(self.illegal("undo comes after the shift; “stop” works now"));
+        }
+        self.needs_charge(by, standing)?;
+        let (true, Some(to)) = (self.state.moved, self.state.before.clone()) else {
+            return Err(self.illegal("there is nothing to undo: no traffic was moved"));
+        };
+        if reason.is_none_or(|r| r.trim().is_empty()) {
+            return Err(Refusal::NeedsReason(
+                "undo needs a reason: why go back to the version that failed?".into(),
+            ));
+        }
+        let artifact = self.state.failing().map(|failing| failing.artifact.clone());
+        if self.state.active() {
+            self.end(End::Superseded { reason: format!("{by} asked to undo it") });
+        }
+        self.changes.push(Change::OpenLinked { linked: Linked::Undo { to, artifact } });
+        Ok(())
+    }
+
+    pub(super) fn handed_over(&mut self, by: &Actor, standing: &Standing) -> Taken {
+        let why = self.escalated("handing over is offered when the run needs a person")?;
+        self.needs_charge(by, standing)?;
+        self.end(match why {
+            Why::Stopped { by, .. } => End::Stopped { by },
+            _ => End::HandedOver { by: by.clone() },
+        });
+        Ok(())
+    }
+
+    pub(super) fn undone(&mut self, by: RollbackId) -> Taken {
+        match self.state.phase {
+            Phase::Ended { .. } => {
+                self.state.phase = Phase::Ended { end: End::Undone { by } };
+                Ok(())
+            }
+            _ => Err(self.stale("undo")),
+        }
+    }
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use crate::verdict::Verdict;
+        match self {
+            Self::NoCandidate { detail } => write!(f, "no version to go back to: {detail}"),
+            Self::Expired => f.write_str("the proposal expired unanswered while the alert is firing"),
+            Self::RouterUnreadable { detail } => write!(f, "what routes traffic can't be read: {detail}"),
+            Self::ArtifactMissing { detail } => write!(f, "the target can't be fetched: {detail}"),
+            Self::PreflightRefused { reasons } => {
+                write!(f, "preflight refused the shift: {}", reasons.join("; "))
+            }
+            Self::InstancesUnreachable { instances, detail } => {
+                write!(f, "router instances can't be reached ({}): {detail}", instances.join(", "))
+            }
+            Self::ShiftFailed { detail } => write!(f, "the shift failed, traffic is where it was: {detail}"),
+            Self::PartlyShifted { detail, .. } => write!(f, "traffic is only partly shifted: {detail}"),
+            Self::OutcomeUnknown { detail } => {
+                write!(f, "whether traffic moved can't be read back: {detail}")
+            }
+            Self::NotRecovered { verdict: Verdict::NoData } => {
+                f.write_str("after the shift there is no data to tell whether it recovered")
+            }
+            Self::NotRecovered { .. } => {
+                f.write_str("traffic is on the target, and the service has not recovered")
+            }
+            Self::MovedByAnotherHand { detail, .. } => {
+                write!(f, "traffic was moved by another hand: {detail}")
+            }
+            Self::AnotherRelease { artifact, by } => match by {
+                Some(by) => write!(f, "{artifact} was deployed by {by} in the middle of the rollback"),
+                None => write!(f, "{artifact} was deployed in the middle of the rollback"),
+            },
+            Self::Stopped { by, detail } => write!(f, "stopped by {by}; {detail}"),
+            Self::Stuck { effect, detail } => write!(f, "{effect} can't be run: {detail}"),
+        }
+    }
+}

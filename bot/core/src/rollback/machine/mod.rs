@@ -1,0 +1,322 @@
+//! The transition function. It is total: every state answers every event, by a step or by a refusal that a person can
+//! read. One file per stretch of the way; what holds in every state is here.
+
+mod decide;
+mod escalate;
+mod observe;
+mod propose;
+mod shift;
+
+use super::{
+    effect::{Change, Effect, Request, Timer},
+    event::{Event, Opening, Standing},
+    refusal::Refusal,
+    state::{End, Kind, Phase, Rollback, Why},
+};
+use crate::{Actor, At, Millis};
+
+/// What an event leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub state: Rollback,
+    pub changes: Vec<Change>,
+    pub effects: Vec<Request>,
+}
+
+type Taken = Result<(), Refusal>;
+
+/// A step in the making.
+struct Work {
+    state: Rollback,
+    changes: Vec<Change>,
+    effects: Vec<Request>,
+    at: At,
+}
+
+/// The first step: a run opens by looking at the world.
+pub fn open(opening: &Opening) -> Step {
+    let state = Rollback {
+        id: opening.id,
+        service: opening.service.clone(),
+        thread: opening.thread,
+        kind: opening.kind.clone(),
+        parent: opening.parent,
+        policy: opening.policy.clone(),
+        opened_at: opening.at,
+        by: opening.by.clone(),
+        reason: opening.reason.clone(),
+        alert: opening.alert.clone(),
+        wanted: opening.wanted.clone(),
+        tried: opening.tried.clone(),
+        phase: Phase::Surveying,
+        revision: 0,
+        proposal: None,
+        superseded: None,
+        approvals: vec![],
+        reasons: vec![],
+        approved_at: None,
+        without: vec![],
+        before: None,
+        moved: false,
+        shares: None,
+        warnings: vec![],
+        commander: opening.commander.clone(),
+        pages: vec![],
+        incident: false,
+        marked: false,
+        ended_at: None,
+    };
+    let mut work = Work { state, changes: vec![], effects: vec![], at: opening.at };
+    work.survey();
+    if opening.alert.is_some() {
+        // From the alert on somebody must look: also when the survey itself never comes back.
+        work.timer(Timer::Answer, work.state.policy.answer_within);
+    }
+    work.done()
+}
+
+/// One step. `at` is when the event was taken, in milliseconds since 1970.
+///
+/// # Errors
+/// When the state does not take this event, or its cause may not cause it; nothing changes then.
+pub fn step(state: &Rollback, event: &Event, at: At) -> Result<Step, Refusal> {
+    let mut work = Work { state: state.clone(), changes: vec![], effects: vec![], at };
+    work.take(event)?;
+    Ok(work.done())
+}
+
+impl Work {
+    fn done(self) -> Step {
+        Step { state: self.state, changes: self.changes, effects: self.effects }
+    }
+
+    /// Events that every state takes alike come first; then the phase decides.
+    fn take(&mut self, event: &Event) -> Taken {
+        match event {
+            Event::Opened(_) => Err(self.illegal("opened already")),
+            Event::AlertFired { title } => self.alert_fired(title),
+            Event::AlertResolved => self.alert_resolved(),
+            Event::CommanderSet { commander, .. } => self.commander_set(commander),
+            Event::PageAsked { by } => self.page_asked(by),
+            Event::Acknowledged { by } => self.acknowledged(by),
+            Event::Paged { escalation, target, failed } => {
+                self.paged(*escalation, *target, failed.as_deref())
+            }
+            Event::TimerFired { timer: Timer::Ack } => self.ack_overdue(),
+            Event::UndoAsked { by, standing, reason } => self.undo_asked(by, standing, reason.as_deref()),
+            Event::Undone { by } => self.undone(*by),
+            Event::EffectStuck { effect, detail } => self.stuck(effect, detail),
+            Event::ReleaseRecorded { artifact, by, .. } => self.release_recorded(artifact, by.as_deref()),
+            Event::StopAsked { by, standing } => self.stop_asked(by, standing),
+            Event::Surveyed { found } => self.surveyed(found),
+            Event::Approved { by, standing, revision, confirmed, reason } => {
+                self.approved(by, standing, *revision, *confirmed, reason.as_deref())
+            }
+            Event::Rejected { by, standing, revision, reason } => {
+                self.rejected(by, standing, *revision, reason.as_deref())
+            }
+            Event::Chosen { by, standing, revision, digest } => self.chosen(by, standing, *revision, digest),
+            Event::ProposeAnyway { by, standing } => self.propose_anyway(by, standing),
+            Event::DecisionRead { decision } => self.decision_read(decision),
+            Event::Fetched { fetched } => self.fetched(fetched),
+            Event::PreflightDone { preflight } => self.preflight_done(preflight),
+            Event::Applied { applied } => self.applied(applied),
+            Event::ShiftRead { reading } => self.shift_read(reading),
+            Event::Observed { observation, traffic } => self.observed(observation, traffic),
+            Event::TrafficRead { shares, detail } => self.traffic_read(shares.as_ref(), detail),
+            Event::TimerFired { timer } => self.timer_fired(*timer),
+            Event::RetryAsked { by, standing } => self.retry_asked(by, standing),
+            Event::OverrideUnreachable { by, standing, reason } => {
+                self.override_unreachable(by, standing, reason)
+            }
+            Event::NextAsked { by, standing } => self.next_asked(by, standing),
+            Event::HandedOver { by, standing } => self.handed_over(by, standing),
+        }
+    }
+
+    fn timer_fired(&mut self, timer: Timer) -> Taken {
+        match (timer, &self.state.phase) {
+            (Timer::Answer, Phase::Surveying | Phase::Proposed { .. }) => self.unanswered(),
+            (Timer::Expiry, Phase::Proposed { .. }) => self.expired(),
+            (Timer::Shift, Phase::Shifting { .. }) => self.shift_overdue(),
+            (Timer::Recover, Phase::Observing { .. }) => self.recover_overdue(),
+            _ => Err(self.stale("timer")),
+        }
+    }
+
+    // What is around a run.
+
+    fn alert_fired(&mut self, title: &str) -> Taken {
+        let at = self.at;
+        let alert = self.state.alert.get_or_insert_with(|| super::state::Alerting {
+            title: title.to_owned(),
+            since: at,
+            firing: true,
+        });
+        alert.firing = true;
+        Ok(())
+    }
+
+    /// It is said on the card; it never approves, ends or proves anything: traffic may merely have stopped.
+    fn alert_resolved(&mut self) -> Taken {
+        if let Some(alert) = &mut self.state.alert {
+            alert.firing = false;
+        }
+        Ok(())
+    }
+
+    fn commander_set(&mut self, commander: &Actor) -> Taken {
+        self.state.commander = Some(commander.clone());
+        Ok(())
+    }
+
+    fn release_recorded(&mut self, artifact: &crate::Artifact, by: Option<&str>) -> Taken {
+        if self.state.target().is_some_and(|target| target.digest == artifact.digest) {
+            // The pipeline tells of what this run does.
+            return Ok(());
+        }
+        match self.state.phase {
+            Phase::Surveying
+            | Phase::Proposed { .. }
+            | Phase::Deciding
+            | Phase::Fetching
+            | Phase::Preflight => {
+                self.propose_anew(format!("{artifact} was recorded as deployed meanwhile"));
+                Ok(())
+            }
+            Phase::Shifting { .. } | Phase::Observing { .. } => {
+                self.escalate(Why::AnotherRelease { artifact: artifact.clone(), by: by.map(str::to_owned) });
+                Ok(())
+            }
+            Phase::Stopping { .. } | Phase::Escalated { .. } | Phase::Ended { .. } => Ok(()),
+        }
+    }
+
+    // Building blocks.
+
+    /// Enters a phase: what the old one still had under way is called off first.
+    fn enter(&mut self, phase: Phase) {
+        for timer in [Timer::Expiry, Timer::Shift, Timer::Recover] {
+            self.changes.push(Change::ClearTimer { timer });
+        }
+        let before_decision = matches!(phase, Phase::Surveying | Phase::Proposed { .. });
+        if !before_decision {
+            self.changes.push(Change::ClearTimer { timer: Timer::Answer });
+        }
+        self.changes.push(Change::CancelWork);
+        self.state.phase = phase;
+    }
+
+    fn ask(&mut self, effect: Effect, after: Millis) {
+        self.effects.push(Request { effect, after });
+    }
+
+    fn timer(&mut self, timer: Timer, after: Millis) {
+        self.changes.push(Change::SetTimer { timer, at: self.at.saturating_add(after) });
+    }
+
+    fn survey(&mut self) {
+        self.enter(Phase::Surveying);
+        self.ask(Effect::Survey { revision: self.state.revision }, 0);
+    }
+
+    /// A new proposal instead of the present one; votes for the old one are void.
+    fn propose_anew(&mut self, reason: String) {
+        self.state.superseded = Some(reason);
+        self.state.approvals.clear();
+        self.lift_mark();
+        self.survey();
+    }
+
+    fn lift_mark(&mut self) {
+        let failing = self.state.failing().map(|failing| failing.artifact.digest.clone());
+        if let (true, Some(digest)) = (self.state.marked, failing) {
+            self.changes.push(Change::LiftMark { digest });
+        }
+        self.state.marked = false;
+    }
+
+    fn open_incident(&mut self) {
+        self.state.incident = true;
+        self.changes.push(Change::OpenIncident);
+    }
+
+    fn end(&mut self, end: End) {
+        if !self.state.moved {
+            self.lift_mark();
+        }
+        self.enter(Phase::Ended { end });
+        for timer in Timer::ALL {
+            self.changes.push(Change::ClearTimer { timer });
+        }
+        for page in self.state.pages.clone() {
+            self.ask(Effect::ResolvePage { escalation: page.escalation, target: page.target }, 0);
+        }
+        self.state.ended_at = Some(self.at);
+        self.changes.push(Change::Close);
+    }
+
+    // Refusals.
+
+    /// Says where the run is instead.
+    fn illegal(&self, wanted: &str) -> Refusal {
+        Refusal::Illegal(format!("{}: {wanted}. {}", self.state.id, self.whereabouts()))
+    }
+
+    fn stale(&self, outcome: &str) -> Refusal {
+        Refusal::Stale(format!("{outcome} while {} is {}", self.state.id, self.state.phase.word()))
+    }
+
+    fn whereabouts(&self) -> String {
+        let id = self.state.id;
+        match &self.state.phase {
+            Phase::Surveying => format!("{id} is reading what is live now"),
+            Phase::Proposed { .. } => format!("{id} waits for approval"),
+            Phase::Deciding | Phase::Fetching | Phase::Preflight => {
+                format!("{id} was approved{} and is on its way", self.approvers())
+            }
+            Phase::Shifting { .. } => {
+                format!("{id} was approved{} and is shifting traffic now", self.approvers())
+            }
+            Phase::Observing { .. } => format!("{id} has shifted traffic and is watching health"),
+            Phase::Stopping { by } => format!("{id} was stopped by {by}; traffic is being read"),
+            Phase::Escalated { .. } => format!("{id} waits for a person's decision"),
+            Phase::Ended { end: End::Rejected { by, .. } } => format!("{id} was rejected by {by}"),
+            Phase::Ended { end } => format!("{id} has ended: {}", end.word()),
+        }
+    }
+
+    fn approvers(&self) -> String {
+        if self.state.approvals.is_empty() {
+            return String::new();
+        }
+        let names: Vec<_> = self.state.approvals.iter().map(|actor| actor.name.clone()).collect();
+        format!(" by {}", names.join(" and "))
+    }
+
+    fn needs_approver(&self, by: &Actor, standing: &Standing) -> Taken {
+        if standing.approver {
+            return Ok(());
+        }
+        Err(Refusal::NotAllowed(format!(
+            "{by}, only an approver of {} may do that; ask one of them, or page the commander",
+            self.state.service
+        )))
+    }
+
+    fn needs_charge(&self, by: &Actor, standing: &Standing) -> Taken {
+        let commands = self.state.commander.as_ref().is_some_and(|commander| commander.id == by.id);
+        if standing.approver || standing.commander || commands {
+            return Ok(());
+        }
+        Err(Refusal::NotAllowed(format!(
+            "{by}, only the incident commander or an approver of {} may do that",
+            self.state.service
+        )))
+    }
+
+    /// Undo runs go back to what was there before and blame nobody.
+    fn blames(&self) -> bool {
+        matches!(self.state.kind, Kind::Back)
+    }
+}

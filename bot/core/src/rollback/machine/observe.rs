@@ -1,0 +1,97 @@
+//! After the shift: is it better now?
+
+use super::{
+    super::{
+        effect::{Change, Effect, Timer},
+        event::TrafficNow,
+        state::{End, Phase, Why},
+    },
+    Taken, Work,
+};
+use crate::{
+    At, Millis,
+    verdict::{self, Observation, Quality, Series},
+};
+
+impl Work {
+    /// Observation starts, or starts over, now.
+    pub(super) fn observe(&mut self) {
+        let since = self.at;
+        self.enter(Phase::Observing {
+            since,
+            series: Series::default(),
+            last: Box::default(),
+            overdue: false,
+            unreadable: None,
+        });
+        self.timer(Timer::Recover, self.state.policy.recover_within);
+        self.look(since, 0);
+    }
+
+    fn look(&mut self, since: At, after: Millis) {
+        let Some(to) = self.state.proposal.as_ref().map(|p| p.to.clone()) else { return };
+        let failing_since = self.state.failing().and_then(|f| f.since);
+        self.ask(Effect::Observe { since, to, failing_since }, after);
+    }
+
+    pub(super) fn observed(&mut self, seen: &Observation, traffic: &TrafficNow) -> Taken {
+        let Phase::Observing { since, series, overdue, .. } = &self.state.phase else {
+            return Err(self.stale("observation"));
+        };
+        let (since, mut series, overdue) = (*since, series.clone(), *overdue);
+        if let TrafficNow::Elsewhere { shares, detail } = traffic {
+            self.state.shares = Some(shares.clone());
+            self.escalate(Why::MovedByAnotherHand { shares: shares.clone(), detail: detail.clone() });
+            return Ok(());
+        }
+        let unreadable = match traffic {
+            TrafficNow::Unreadable { detail } => Some(detail.clone()),
+            _ => None,
+        };
+        let mut quality = verdict::judge(seen, since);
+        if unreadable.is_some() && quality == Quality::Good {
+            // Healthy, but whose health it is nobody knows.
+            quality = Quality::NoData;
+        }
+        series.add(quality, self.at);
+        let recovered = series.recovered(self.state.policy.good_in_a_row);
+        let verdict = series.at_deadline();
+        let last = Box::new(seen.clone());
+        self.state.phase = Phase::Observing { since, series, last, overdue, unreadable };
+        if recovered {
+            self.recovered();
+        } else if overdue {
+            self.escalate(Why::NotRecovered { verdict });
+        } else {
+            self.look(since, self.state.policy.every);
+        }
+        Ok(())
+    }
+
+    fn recovered(&mut self) {
+        if let (true, Some(failing)) = (self.blames(), self.state.failing().cloned()) {
+            let why = format!("{} rolled it back, and {} recovered", self.state.id, self.state.service);
+            self.state.marked = true;
+            self.changes.push(Change::MarkUnstable { artifact: failing.artifact, why, provisional: false });
+        }
+        self.end(End::Recovered);
+    }
+
+    /// After a downtime the deadline may be long past, with nobody having looked: it counts only after a fresh look.
+    pub(super) fn recover_overdue(&mut self) -> Taken {
+        let fresh_within = self.state.policy.every.saturating_mul(2).max(1_000);
+        let Phase::Observing { since, series, overdue, .. } = &mut self.state.phase else {
+            return Err(self.stale("timer"));
+        };
+        if series.last_at.is_some_and(|last| self.at - last <= fresh_within) {
+            let verdict = series.at_deadline();
+            self.escalate(Why::NotRecovered { verdict });
+        } else {
+            *overdue = true;
+            let since = *since;
+            self.changes.push(Change::CancelWork);
+            self.look(since, 0);
+        }
+        Ok(())
+    }
+}

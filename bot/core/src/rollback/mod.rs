@@ -1,0 +1,24 @@
+//! One rollback, from proposal to its end, as a pure state machine: [`step`] takes a state and an event and gives the next
+//! state, what to change in the database with it, and what to ask of the world after it.
+
+mod effect;
+mod event;
+mod machine;
+mod policy;
+mod refusal;
+mod state;
+
+pub use effect::{Change, Effect, Linked, Request, Timer};
+pub use event::{
+    Applied, Decision, Event, Fetched, Opening, Preflighted, ShiftReading, Standing, Survey, Surveyed,
+    TrafficNow,
+};
+pub use machine::{Step, open, step};
+pub use policy::{Approval, Policy};
+pub use refusal::Refusal;
+pub use state::{Alerting, End, Kind, Page, Phase, Proposal, Rollback, Why};
+
+/// Version of event bodies written by this build; a replica takes no newer ones.
+pub const EVENT_VERSION: i64 = 1;
+/// Version of effect bodies written by this build.
+pub const EFFECT_VERSION: i64 = 1;

@@ -1,0 +1,52 @@
+//! What the configuration decides about a run, frozen into it when it opens: a reload changes no running rollback.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Millis;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approval {
+    #[default]
+    Required,
+    /// Shift without a click when the proposal carries no caveat.
+    None,
+}
+
+/// All times in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    pub approval: Approval,
+    pub approvals: u32,
+    pub requester_may_approve: bool,
+    pub expires_after: Millis,
+    pub answer_within: Millis,
+    pub shift_within: Millis,
+    pub recover_within: Millis,
+    /// Between two observations.
+    pub every: Millis,
+    pub good_in_a_row: u32,
+    /// Until a page that nobody acknowledged is repeated.
+    pub ack_within: Millis,
+    /// How many pagers are configured, in their order.
+    pub pagers: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        const MIN: Millis = 60_000;
+        Self {
+            approval: Approval::Required,
+            approvals: 1,
+            requester_may_approve: true,
+            expires_after: 30 * MIN,
+            answer_within: 5 * MIN,
+            shift_within: 2 * MIN,
+            recover_within: 5 * MIN,
+            every: 5_000,
+            good_in_a_row: 3,
+            ack_within: 5 * MIN,
+            pagers: 1,
+        }
+    }
+}
