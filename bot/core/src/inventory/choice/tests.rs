@@ -107,17 +107,17 @@ fn the_newest_trusted_release_before_the_current_one() {
 
 #[test]
 fn every_reason_to_pass_one_over_is_told() {
-    let mut case = Case::new("hgfedcba", "p:h:100");
+    let mut case = Case::new("fedcba98", "p:f:100");
     case.history[1].stability = Stability::Unstable { why: "RB-7".into(), provisional: false };
     case.history[2].rolled_back_by = Some(RollbackId(3));
     case.history[3].release.phase = Phase::Preview;
     case.history[4].release.phase = Phase::Canary;
     case.history[5].soaked = 9 * MIN;
-    case.tried.insert(digest('b'));
+    case.tried.insert(digest('9'));
     assert_eq!(
         case.told(),
-        "a < h; g marked unstable: RB-7; f was rolled back itself by RB-3; e was only previewed; d was only a canary; \
-         c was live and quiet for 9 min only, needs 10 min; b tried already, did not help; a"
+        "8 < f; e marked unstable: RB-7; d was rolled back itself by RB-3; c was only previewed; b was only a canary; \
+         a was live and quiet for 9 min only, needs 10 min; 9 tried already, did not help; 8"
     );
 }
 
