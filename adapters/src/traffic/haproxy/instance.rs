@@ -1,7 +1,7 @@
-//! One HAProxy, which may be more than one process: on a TCP port a second process (a reload that has not ended, a
-//! second start on the same configuration) shares the port, and a connection reaches either. So a TCP instance is asked
-//! over several connections, and what is written to one process is written to every other one that shows up. On a Unix
-//! socket the newest process takes the path over, so that one connection tells as much as many.
+//! One HAProxy, which may be more than one process: a second start on the same configuration shares its TCP ports, and
+//! during a reload the old and the new worker share every socket, so that a connection reaches either. Hence an instance
+//! is asked over several connections, and what is written to one process is written to every other one that shows up.
+//! (A second start takes the *paths* of Unix sockets over: the first one can't be reached through them any more.)
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,17 +19,11 @@ use super::{
 };
 use crate::Fault;
 
-/// Connections to a TCP instance: with two processes, all of them reach the same one once in 128 times.
+/// Connections by which an instance is asked: with two processes, all of them reach the same one once in 128 times. A
+/// Runtime API socket takes 10 at once (configuration.txt, "stats maxconn"); more wait.
 const CONNECTIONS: usize = 8;
 /// Connections after which a further process is no longer waited for.
 const ENOUGH: usize = 64;
-
-fn connections(address: &Address) -> usize {
-    match address {
-        Address::Unix(_) => 1,
-        Address::Tcp(_) => CONNECTIONS,
-    }
-}
 
 /// How the processes of one instance route, by process.
 ///
@@ -46,7 +40,7 @@ pub(super) async fn survey(
         Reading::take(&mut session, route, deep).await
     };
     let mut processes = BTreeMap::new();
-    for reading in join_all((0..connections(address)).map(|_| ask())).await {
+    for reading in join_all((0..CONNECTIONS).map(|_| ask())).await {
         let reading = reading?;
         processes.insert(reading.process.clone(), reading);
     }
@@ -72,7 +66,7 @@ pub(super) async fn settle(
         let reading = Reading::take(&mut session, route, false).await?;
         if reading.is(route, wanted) {
             right += 1;
-            if right == connections(address) {
+            if right == CONNECTIONS {
                 return Ok(());
             }
         } else if written.insert(reading.process.clone()) {
