@@ -640,3 +640,37 @@ async fn what_weights_can_not_decide_is_refused() {
     let haproxy = adapter(json!({"instances": world.admin(), "weights": weights}));
     assert!(matches!(haproxy.observe().await, Err(Fault::NotFound(_))));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_that_refuses_leaves_a_split_that_is_told() {
+    let (world, other) = (World::new(1, 1).await, World::new(1, 1).await);
+    let haproxy = world.weights(&[world.haproxy.socket("admin"), other.haproxy.socket("user")]);
+    assert!(refused(&haproxy, &to(0, 100)).await.contains("user.sock: the socket's level"));
+    assert!(matches!(haproxy.apply(&to(0, 100)).await, Err(Fault::Denied(_))));
+    let split = seen(&haproxy).await;
+    assert_eq!(split.shares, shares(100, 100));
+    assert!(split.disagreement.is_some());
+    assert!(matches!(haproxy.progress(&to(0, 100)).await.unwrap(), Progress::Failed { .. }));
+    // Undo writes where it must, and nowhere else.
+    haproxy.apply(&to(100, 0)).await.unwrap();
+    settled(&haproxy, &to(100, 0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shift_over_a_reload_ends_as_one_or_the_other_and_clients_do_not_notice() {
+    let world = World::new(1, 1).await;
+    let haproxy = world.map(&world.admin());
+    let load = Load::start(world.haproxy.setup.frontend);
+    for flip in 0..3 {
+        let wanted = if flip % 2 == 0 { to(0, 100) } else { to(100, 0) };
+        let (_, applied) = tokio::join!(world.haproxy.reload(), haproxy.apply(&wanted));
+        // Whatever became of the answer: what is read back afterwards is what clients get.
+        drop(applied);
+        let green = seen(&haproxy).await.shares == shares(0, 100);
+        let name = if green { "green1" } else { "blue1" };
+        assert_eq!(served(world.haproxy.setup.frontend).await, names([name]));
+        assert_eq!(matches!(haproxy.progress(&to(0, 100)).await, Ok(Progress::Settled(_))), green);
+    }
+    load.end().await;
+    assert_eq!(fetch(world.haproxy.setup.metrics, "/metrics").await.unwrap().0, 200);
+}

@@ -83,9 +83,13 @@ pub struct Setup {
     /// Lines for the sections `global` and `defaults`.
     pub global: String,
     pub defaults: String,
+    /// Routed by the map, 503 for a backend that doesn't exist.
     pub frontend: u16,
+    /// Routed by weights in `be_weights`: blue servers begin with 100, green ones with 0.
     pub weighted: u16,
+    /// Answers `/metrics` for Prometheus.
     pub metrics: u16,
+    /// The Runtime API over TCP.
     pub admin: u16,
 }
 

@@ -18,7 +18,7 @@ use crate::duration;
 pub struct Config {
     /// Every HAProxy that routes the service: `unix:/path` or `tcp:host:port` of a Runtime API socket.
     pub instances: Vec<String>,
-    /// What one call may take in all; `super::super::CALL_LIMIT` unless given.
+    /// What one call may take in all; `traffic::CALL_LIMIT` unless given.
     #[serde(default, deserialize_with = "duration::optional")]
     pub timeout: Option<Duration>,
     /// A map entry says which backend serves.

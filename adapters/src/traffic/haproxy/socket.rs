@@ -38,10 +38,7 @@ impl Session {
             })
         })
         .await;
-        let stream = connected.map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => Fault::Denied(format!("{who}: {error}")),
-            _ => Fault::Unavailable(format!("{who}: {error}")),
-        })?;
+        let stream = connected.map_err(|error| unreached(&who, &error))?;
         let mut session = Self { stream, who, deadline };
         session.ask("prompt").await?;
         Ok(session)
@@ -93,6 +90,13 @@ impl Session {
     }
 }
 
+fn unreached(who: &str, error: &io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Fault::Denied(format!("{who}: {error}")),
+        _ => Fault::Unavailable(format!("{who}: {error}")),
+    }
+}
+
 /// A time limit that reads as what it is.
 async fn within<T>(deadline: Instant, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let late = || io::Error::new(io::ErrorKind::TimedOut, "the time limit passed");
@@ -117,6 +121,15 @@ fn refusal(who: &str, command: &str, answer: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_that_the_system_forbids_is_denied_and_one_that_is_gone_unavailable() {
+        let of = |kind: io::ErrorKind| unreached("unix:/s", &kind.into());
+        assert!(matches!(of(io::ErrorKind::PermissionDenied), Fault::Denied(_)));
+        for gone in [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused, io::ErrorKind::TimedOut] {
+            assert!(matches!(of(gone), Fault::Unavailable(_)), "{gone}");
+        }
+    }
 
     #[test]
     fn refusals_are_told_apart_by_what_helps() {
