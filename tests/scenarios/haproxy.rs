@@ -674,3 +674,16 @@ async fn a_shift_over_a_reload_ends_as_one_or_the_other_and_clients_do_not_notic
     load.end().await;
     assert_eq!(fetch(world.haproxy.setup.metrics, "/metrics").await.unwrap().0, 200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sticky_clients_are_warned_about_and_backups_refused() {
+    let sticky = World::with(1, 1, |setup, _| {
+        setup.be_weights = "  cookie SRV insert indirect dynamic\n  dynamic-cookie-key lastgood".to_owned();
+    })
+    .await;
+    let warned = warnings(&sticky.weights(&sticky.admin()), &to(0, 100)).await;
+    assert!(warned.contains("clients stick to blue1, green1"), "{warned}");
+    let backup = World::with(1, 1, |setup, _| setup.be_weights = "  default-server backup".to_owned()).await;
+    let why = refused(&backup.weights(&backup.admin()), &to(0, 100)).await;
+    assert!(why.contains("green1 is a backup"), "{why}");
+}

@@ -80,9 +80,10 @@ pub struct Setup {
     /// Server name and port, by pool.
     pub blue: Vec<(String, u16)>,
     pub green: Vec<(String, u16)>,
-    /// Lines for the sections `global` and `defaults`.
+    /// Lines for the sections `global`, `defaults` and `backend be_weights`.
     pub global: String,
     pub defaults: String,
+    pub be_weights: String,
     /// Routed by the map, 503 for a backend that doesn't exist.
     pub frontend: u16,
     /// Routed by weights in `be_weights`: blue servers begin with 100, green ones with 0.
@@ -101,6 +102,7 @@ impl Setup {
             green: members(green),
             global: String::new(),
             defaults: String::new(),
+            be_weights: String::new(),
             frontend: port(),
             weighted: port(),
             metrics: port(),
@@ -142,6 +144,7 @@ frontend metrics
 backend be_blue
 {}backend be_green
 {}backend be_weights
+{be_weights}
 {}{}",
             servers(blue, 1),
             servers(green, 1),
@@ -153,6 +156,7 @@ backend be_blue
             metrics = self.metrics,
             global = self.global,
             defaults = self.defaults,
+            be_weights = self.be_weights,
         )
     }
 }
