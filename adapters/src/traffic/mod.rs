@@ -21,7 +21,7 @@ pub struct Observation {
     /// Router instances that could not be asked. Their share is not in `shares`.
     pub unreachable: Vec<Unreachable>,
     /// Instances that route differently from the first one that answered, in words. While this is not empty, `shares`
-    /// is the largest share that any instance gives each pool's rival: read it as "not settled".
+    /// holds for each pool the largest share that any instance gives it (more than 100 in all): read it as "not settled".
     pub disagreement: Option<String>,
 }
 

@@ -1,1 +1,3 @@
 //! Real programs, started on loopback ports and folders of the test's own.
+
+pub mod haproxy;

@@ -1,0 +1,83 @@
+//! One HAProxy, which may be more than one process: a second start on the same configuration shares its TCP ports, and
+//! during a reload the old and the new worker share every socket, so that a connection reaches either. Hence an instance
+//! is asked over several connections, and what is written to one process is written to every other one that shows up.
+//! (A second start takes the *paths* of Unix sockets over: the first one can't be reached through them any more.)
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use futures_util::future::join_all;
+use lastgood_core::Shares;
+use tokio::time::Instant;
+
+use super::{
+    config::{Address, Route},
+    reading::Reading,
+    socket::Session,
+};
+use crate::Fault;
+
+/// Connections by which an instance is asked: with two processes, all of them reach the same one once in 128 times. A
+/// Runtime API socket takes 10 at once (configuration.txt, "stats maxconn"); more wait.
+const CONNECTIONS: usize = 8;
+/// Connections after which a further process is no longer waited for.
+const ENOUGH: usize = 64;
+
+/// How the processes of one instance route, by process.
+///
+/// # Errors
+/// As `Session::open` and `Reading::take`.
+pub(super) async fn survey(
+    address: &Address,
+    route: &Route,
+    deep: bool,
+    deadline: Instant,
+) -> Result<Vec<Reading>, Fault> {
+    let ask = || async {
+        let mut session = Session::open(address, deadline).await?;
+        Reading::take(&mut session, route, deep).await
+    };
+    let mut processes = BTreeMap::new();
+    for reading in join_all((0..CONNECTIONS).map(|_| ask())).await {
+        let reading = reading?;
+        processes.insert(reading.process.clone(), reading);
+    }
+    Ok(processes.into_values().collect())
+}
+
+/// Makes every process of one instance route as wanted. Each is written to once: if it then routes otherwise, somebody
+/// else wants that, or it did not hold, and reading back says so. `wrote` is set before the first change.
+///
+/// # Errors
+/// As `Session::tell` and `survey`.
+pub(super) async fn settle(
+    address: &Address,
+    route: &Route,
+    wanted: &Shares,
+    deadline: Instant,
+    wrote: &AtomicBool,
+) -> Result<(), Fault> {
+    let mut written = BTreeSet::new();
+    let mut right = 0;
+    for _ in 0..ENOUGH {
+        let mut session = Session::open(address, deadline).await?;
+        let reading = Reading::take(&mut session, route, false).await?;
+        if reading.is(route, wanted) {
+            right += 1;
+            if right == CONNECTIONS {
+                return Ok(());
+            }
+        } else if written.insert(reading.process.clone()) {
+            right = 0;
+            for command in reading.commands(route, wanted) {
+                wrote.store(true, Ordering::Relaxed);
+                session.tell(&command).await?;
+            }
+        } else {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

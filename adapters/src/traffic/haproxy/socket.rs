@@ -1,0 +1,146 @@
+//! One session with HAProxy's Runtime API. The interactive mode is used, for two reasons: all commands of a session
+//! reach the same process, even when two share the port; and an empty answer (success) is told from no answer at all.
+
+use std::{future::Future, io};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
+    time::{Instant, timeout_at},
+};
+
+use super::config::Address;
+use crate::Fault;
+
+/// What ends every answer in interactive mode (management.txt, "prompt").
+const PROMPT: &[u8] = b"\n> ";
+/// No answer that is asked for here comes near this many bytes.
+const LONGEST: usize = 16 << 20;
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+pub(super) struct Session {
+    stream: Box<dyn Stream>,
+    who: String,
+    deadline: Instant,
+}
+
+impl Session {
+    /// # Errors
+    /// `Denied` when the operating system forbids the socket; `Unavailable` otherwise.
+    pub async fn open(address: &Address, deadline: Instant) -> Result<Self, Fault> {
+        let who = address.to_string();
+        let connected: io::Result<Box<dyn Stream>> = within(deadline, async {
+            Ok(match address {
+                Address::Unix(path) => Box::new(UnixStream::connect(path).await?) as Box<dyn Stream>,
+                Address::Tcp(at) => Box::new(TcpStream::connect(at).await?),
+            })
+        })
+        .await;
+        let stream = connected.map_err(|error| unreached(&who, &error))?;
+        let mut session = Self { stream, who, deadline };
+        session.ask("prompt").await?;
+        Ok(session)
+    }
+
+    /// Asks for something; the answer may be an error in words, which parsers recognise.
+    ///
+    /// # Errors
+    /// `Unavailable` when no whole answer came: nothing was changed.
+    pub async fn ask(&mut self, question: &str) -> Result<String, Fault> {
+        self.exchange(question).await.map_err(|error| {
+            Fault::Unavailable(format!("{}: no answer to \"{question}\": {error}", self.who))
+        })
+    }
+
+    /// Changes something. An empty answer is success; anything else says what was refused.
+    ///
+    /// # Errors
+    /// `Unknown` when no whole answer came; `Denied`, `NotFound`, `Invalid` as HAProxy says.
+    pub async fn tell(&mut self, command: &str) -> Result<(), Fault> {
+        let answer = self.exchange(command).await.map_err(|error| {
+            Fault::Unknown(format!("{}: sent \"{command}\", no answer came: {error}", self.who))
+        })?;
+        if answer.is_empty() { Ok(()) } else { Err(refusal(&self.who, command, &answer)) }
+    }
+
+    pub fn refused(&self, command: &str, answer: &str) -> Fault {
+        refusal(&self.who, command, answer)
+    }
+
+    async fn exchange(&mut self, command: &str) -> io::Result<String> {
+        let deadline = self.deadline;
+        within(deadline, async {
+            self.stream.write_all(format!("{command}\n").as_bytes()).await?;
+            self.stream.flush().await?;
+            let mut answer = Vec::new();
+            while !answer.ends_with(PROMPT) {
+                if answer.len() > LONGEST {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer does not end"));
+                }
+                if self.stream.read_buf(&mut answer).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            answer.truncate(answer.len() - PROMPT.len());
+            Ok(String::from_utf8_lossy(&answer).trim().to_owned())
+        })
+        .await
+    }
+}
+
+fn unreached(who: &str, error: &io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Fault::Denied(format!("{who}: {error}")),
+        _ => Fault::Unavailable(format!("{who}: {error}")),
+    }
+}
+
+/// A time limit that reads as what it is.
+async fn within<T>(deadline: Instant, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = || io::Error::new(io::ErrorKind::TimedOut, "the time limit passed");
+    timeout_at(deadline, work).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// What HAProxy said instead of doing it. The texts are those of 2.6's cli.c, server.c, map.c and proxy.c; one that is
+/// not known is passed on as it is.
+fn refusal(who: &str, command: &str, answer: &str) -> Fault {
+    let said: String = answer.lines().next().unwrap_or_default().chars().take(200).collect();
+    let text = format!("{who}: \"{command}\": {said}");
+    let holds = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
+    if holds(&["Permission denied"]) {
+        Fault::Denied(text)
+    } else if holds(&["No such", "Can't find", "not found", "Unknown map"]) {
+        Fault::NotFound(text)
+    } else {
+        Fault::Invalid(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_the_system_forbids_is_denied_and_one_that_is_gone_unavailable() {
+        let of = |kind: io::ErrorKind| unreached("unix:/s", &kind.into());
+        assert!(matches!(of(io::ErrorKind::PermissionDenied), Fault::Denied(_)));
+        for gone in [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused, io::ErrorKind::TimedOut] {
+            assert!(matches!(of(gone), Fault::Unavailable(_)), "{gone}");
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_apart_by_what_helps() {
+        let of = |answer| refusal("unix:/s", "set server a/b weight 1", answer);
+        assert!(matches!(of("Permission denied"), Fault::Denied(_)));
+        for missing in ["No such server.", "No such backend.", "Can't find backend.", "entry not found."] {
+            assert!(matches!(of(missing), Fault::NotFound(_)), "{missing}");
+        }
+        let Fault::Invalid(text) = of("Absolute weight can only be between 0 and 256 inclusive.") else {
+            unreachable!("another kind");
+        };
+        assert!(text.starts_with("unix:/s: \"set server a/b weight 1\": Absolute"), "{text}");
+    }
+}
