@@ -1,0 +1,135 @@
+//! What people do to a run. The act, its event and the answer are one transaction, keyed by the platform's delivery id: the
+//! same click delivered twice happens once and is answered the same.
+
+use crate::store::write;
+use lastgood_core::{
+    Actor, Digest, RollbackId,
+    rollback::{Event, Standing},
+};
+
+use super::{Engine, commit};
+use crate::store::{Result, StoreError};
+
+/// Everything a person can do to a run, on any platform and on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    Approve { confirmed: bool, reason: Option<String> },
+    Reject { reason: Option<String> },
+    Choose { digest: Digest },
+    ProposeAnyway,
+    PageCommander,
+    Acknowledge,
+    Stop,
+    Retry,
+    Override { reason: String },
+    Next,
+    Undo { reason: Option<String> },
+    HandOver,
+    Command { commander: Actor },
+}
+
+impl Act {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Approve { .. } => "approve",
+            Self::Reject { .. } => "reject",
+            Self::Choose { .. } => "choose",
+            Self::ProposeAnyway => "propose anyway",
+            Self::PageCommander => "page",
+            Self::Acknowledge => "acknowledge",
+            Self::Stop => "stop",
+            Self::Retry => "retry",
+            Self::Override { .. } => "override",
+            Self::Next => "next",
+            Self::Undo { .. } => "undo",
+            Self::HandOver => "hand over",
+            Self::Command { .. } => "commander",
+        }
+    }
+
+    fn reason(&self) -> &str {
+        match self {
+            Self::Approve { reason, .. } | Self::Reject { reason } | Self::Undo { reason } => {
+                reason.as_deref().unwrap_or_default()
+            }
+            Self::Override { reason } => reason,
+            _ => "",
+        }
+    }
+
+    fn event(&self, by: Actor, standing: Standing, revision: u32) -> Event {
+        match self.clone() {
+            Self::Approve { confirmed, reason } => {
+                Event::Approved { by, standing, revision, confirmed, reason }
+            }
+            Self::Reject { reason } => Event::Rejected { by, standing, revision, reason },
+            Self::Choose { digest } => Event::Chosen { by, standing, revision, digest },
+            Self::ProposeAnyway => Event::ProposeAnyway { by, standing },
+            Self::PageCommander => Event::PageAsked { by },
+            Self::Acknowledge => Event::Acknowledged { by },
+            Self::Stop => Event::StopAsked { by, standing },
+            Self::Retry => Event::RetryAsked { by, standing },
+            Self::Override { reason } => Event::OverrideUnreachable { by, standing, reason },
+            Self::Next => Event::NextAsked { by, standing },
+            Self::Undo { reason } => Event::UndoAsked { by, standing, reason },
+            Self::HandOver => Event::HandedOver { by, standing },
+            Self::Command { commander } => Event::CommanderSet { by, commander },
+        }
+    }
+}
+
+/// Where an act came from: platform, and the platform's own id of the delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub source: String,
+    pub id: String,
+}
+
+/// What the person is told: nothing (the card shows it), or why not.
+pub type Answered = std::result::Result<(), String>;
+
+impl Engine {
+    /// Takes an act. `revision` is the proposal's that the person saw.
+    ///
+    /// # Errors
+    /// Only when it could not be committed: it must then not be acknowledged to the platform. A refusal is an answer.
+    pub async fn act(
+        &self,
+        rollback: RollbackId,
+        revision: u32,
+        act: &Act,
+        by: &Actor,
+        standing: &Standing,
+        delivery: &Delivery,
+    ) -> Result<Answered> {
+        let (at, owner) = (self.now(), self.owner());
+        let event = act.event(by.clone(), standing.clone(), revision);
+        let (answer, claimed) = write!(self.store, |tx| {
+            let Some(saved) = tx.rollback(rollback).await? else {
+                return Ok((Err(format!("there is no {rollback}")), vec![]));
+            };
+            let service = saved.state.service;
+            tx.lock(&service).await?;
+            if let Some(before) = tx.answered(&delivery.source, &delivery.id).await? {
+                let answer = if before.is_empty() { Ok(()) } else { Err(before) };
+                return Ok((answer, vec![]));
+            }
+            let (answer, claimed) = match commit::take(tx, rollback, &event, at, owner.as_deref()).await {
+                Ok(claimed) => (Ok(()), claimed),
+                Err(StoreError::Refused(refusal)) => (Err(refusal.to_string()), vec![]),
+                Err(error) => return Err(error),
+            };
+            let said = answer.as_ref().err().cloned().unwrap_or_default();
+            tx.keep_inbox(&delivery.source, &delivery.id, act.word(), &said, at).await?;
+            let detail =
+                format!("{rollback}: {}{}", act.reason(), if answer.is_err() { " (refused)" } else { "" });
+            tx.audit(at, &by.id, &service.0, act.word(), &detail).await?;
+            if let Some(reason) = &standing.break_glass {
+                tx.audit(at, &by.id, &service.0, "break glass", reason).await?;
+            }
+            Ok((answer, claimed))
+        })?;
+        self.dispatch(claimed);
+        Ok(answer)
+    }
+}

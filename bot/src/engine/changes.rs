@@ -1,0 +1,82 @@
+//! A step's changes of the database, in its transaction.
+
+use lastgood_core::{
+    At, RollbackId, Shares,
+    inventory::{Origin, Phase, Stability},
+    rollback::{Change, Event, Kind, Linked, Opening, Rollback},
+};
+
+use super::commit::Next;
+use crate::store::{Result, Tx, releases::NewRelease};
+
+pub(super) async fn apply(
+    tx: &mut Tx,
+    state: &Rollback,
+    seq: i64,
+    change: &Change,
+    at: At,
+) -> Result<Vec<Next>> {
+    let (id, service) = (state.id, &state.service);
+    match change {
+        Change::CancelWork => tx.cancel_work(id, at).await?,
+        Change::SetTimer { timer, at } => tx.set_timer(id, *timer, *at).await?,
+        Change::ClearTimer { timer } => drop(tx.clear_timer(id, *timer).await?),
+        Change::OpenIncident => tx.open_incident(service, state.thread, id, at).await?,
+        Change::MarkUnstable { artifact, why, provisional } => {
+            let stability = Stability::Unstable { why: why.clone(), provisional: *provisional };
+            tx.set_mark(service, &artifact.digest, &stability, Some(id), &id.to_string(), at).await?;
+        }
+        Change::LiftMark { digest } => tx.lift_mark(service, digest, id).await?,
+        Change::RecordRelease { artifact, to } => {
+            let release = NewRelease {
+                service: service.clone(),
+                artifact: artifact.clone(),
+                phase: Phase::Live,
+                pool: main_pool(to),
+                at,
+                by: Some(id.to_string()),
+                url: None,
+                irreversible: None,
+                origin: Origin::Rollback,
+                delivery: format!("{id}/{seq}"),
+            };
+            tx.add_release(&release, at).await?;
+        }
+        Change::OpenLinked { linked } => {
+            return Ok(vec![Next::Open(Box::new(opening(tx, state, linked, at).await?))]);
+        }
+        Change::TellUndone { run } => return Ok(vec![Next::Take(*run, Event::Undone { by: id })]),
+        Change::Close => tx.thread_ended(state.thread, Some(at)).await?,
+    }
+    Ok(vec![])
+}
+
+/// The pool that got (most of) the traffic.
+fn main_pool(to: &Shares) -> Option<String> {
+    to.iter().max_by_key(|(_, share)| **share).filter(|(_, share)| **share > 0).map(|(pool, _)| pool.clone())
+}
+
+/// A run that a person started from this one: same thread, same rules, same commander.
+async fn opening(tx: &mut Tx, from: &Rollback, linked: &Linked, at: At) -> Result<Opening> {
+    let (kind, tried) = match linked {
+        Linked::Next { tried } => (Kind::Back, tried.iter().cloned().collect()),
+        Linked::Undo { to, artifact } => {
+            (Kind::Undo { of: from.id, to: to.clone(), artifact: artifact.clone() }, Default::default())
+        }
+    };
+    Ok(Opening {
+        id: RollbackId(tx.number("rollback").await?),
+        service: from.service.clone(),
+        thread: from.thread,
+        kind,
+        parent: Some(from.id),
+        policy: from.policy.clone(),
+        at,
+        by: None,
+        reason: None,
+        alert: from.alert.clone(),
+        wanted: None,
+        tried,
+        commander: from.commander.clone(),
+    })
+}

@@ -1,0 +1,127 @@
+//! Each effect, as one bounded call of the outside world. An effect never decides: it reports what it found, and the state
+//! machine decides. Errors that pass are tried again here, with backoff and a limit; then they are reported too.
+
+mod observe;
+mod page;
+mod reading;
+mod shift;
+mod survey;
+
+use std::{sync::Arc, time::Duration};
+
+use lastgood_adapters::Fault;
+use lastgood_core::{
+    Millis,
+    inventory::Stability,
+    rollback::{Decision, Effect, Event, Rollback},
+};
+
+use super::{Engine, executor::Outcome};
+use crate::{
+    service::Service,
+    store::{self, Result, Tx, effects::Claimed},
+};
+
+/// Claims of one effect before a person has to look: more than any retry here makes, so only a crash loop gets there.
+const MAX_CLAIMS: i64 = 2_000;
+
+/// What an effect works with.
+struct Job<'a> {
+    engine: &'a Engine,
+    claimed: &'a Claimed,
+    owner: &'a str,
+    service: Arc<Service>,
+    state: Rollback,
+}
+
+pub(super) async fn run(engine: &Engine, claimed: &Claimed, owner: &str) -> Outcome {
+    let stuck = |detail: String| Outcome::Event(Event::EffectStuck { effect: claimed.kind.clone(), detail });
+    let effect = match &claimed.effect {
+        Ok(effect) => effect,
+        Err(error) => return stuck(format!("its row can't be decoded: {error}")),
+    };
+    if claimed.attempts > MAX_CLAIMS {
+        return stuck(format!("it was begun {} times and never finished", claimed.attempts));
+    }
+    let Some(service) = engine.services.get(&claimed.service).cloned() else {
+        return stuck(format!("{} is no longer in the configuration", claimed.service));
+    };
+    let state = match store::rollbacks::get(engine.store.reader(), claimed.rollback).await {
+        Ok(Some(saved)) => saved.state,
+        Ok(None) => return stuck("its rollback is gone from the database".into()),
+        Err(error) if error.is_outage() => return later(1_000, error.to_string()),
+        Err(error) => return stuck(error.to_string()),
+    };
+    let job = Job { engine, claimed, owner, service, state };
+    match effect {
+        Effect::Survey { .. } => survey::survey(&job).await,
+        Effect::Reread => survey::reread(&job).await,
+        Effect::Fetch { digest } => shift::fetch(&job, digest).await,
+        Effect::Preflight { to, digest, without } => shift::preflight(&job, to, digest, without).await,
+        Effect::Apply { to, digest, without } => shift::apply(&job, to, digest, without).await,
+        Effect::ReadShift { to, digest, without, once } => {
+            shift::read(&job, to, digest, without, *once).await
+        }
+        Effect::Observe { since, to, failing_since } => {
+            observe::observe(&job, *since, to, *failing_since).await
+        }
+        Effect::ReadTraffic => shift::read_traffic(&job).await,
+        Effect::Page { escalation, target, why } => page::page(&job, *escalation, *target, why).await,
+        Effect::ResolvePage { escalation, target } => page::resolve(&job, *escalation, *target).await,
+    }
+}
+
+/// Facts of the database that an outcome rests on, checked once more in the transaction that commits it.
+pub(super) async fn recheck(tx: &mut Tx, effect: &Claimed, event: &Event) -> Result<Event> {
+    let Event::DecisionRead { decision: Decision::Unchanged } = event else { return Ok(event.clone()) };
+    let Some(saved) = tx.rollback(effect.rollback).await? else { return Ok(event.clone()) };
+    let Some(target) = saved.state.target() else { return Ok(event.clone()) };
+    let told = saved.state.proposal.as_ref().is_some_and(|p| !p.caveats.is_empty());
+    let mark = tx.mark_of(&saved.state.service, &target.digest).await?;
+    let undo = matches!(saved.state.kind, lastgood_core::rollback::Kind::Undo { .. });
+    match mark.map(|m| m.stability) {
+        Some(Stability::Unstable { why, .. }) if !told && !undo => Ok(Event::DecisionRead {
+            decision: Decision::Changed { what: format!("{target} was marked unstable meanwhile: {why}") },
+        }),
+        _ => Ok(event.clone()),
+    }
+}
+
+fn later(after: Millis, why: impl Into<String>) -> Outcome {
+    Outcome::Later { after, progress: None, why: why.into() }
+}
+
+impl Job<'_> {
+    /// Tries again later, if what went wrong may pass and there is time left. `within` counts from when the effect was
+    /// asked for.
+    fn again(&self, fault: &Fault, within: Millis) -> Option<Outcome> {
+        if !fault.passes() {
+            return None;
+        }
+        let asked = match fault {
+            Fault::RateLimited { after: Some(after), .. } => {
+                i64::try_from(after.as_millis()).unwrap_or(i64::MAX)
+            }
+            _ => 0,
+        };
+        let backoff = 100_i64 << self.claimed.attempts.clamp(0, 6);
+        let wait = backoff.max(asked);
+        let spent = self.engine.now() - self.claimed.created_at;
+        (spent.saturating_add(wait) <= within).then(|| later(wait, fault.to_string()))
+    }
+
+    /// Asked at safe points: false when a person stopped it meanwhile.
+    async fn still_wanted(&self) -> bool {
+        let wanted =
+            store::effects::still_wanted(self.engine.store.reader(), &self.claimed.id, self.owner).await;
+        wanted.unwrap_or_else(|error| {
+            tracing::warn!(%error, "can't ask whether the effect is still wanted; not begun");
+            false
+        })
+    }
+
+    /// Time for a change of the outside world: none when the lease has run out.
+    fn time_for_change(&self) -> Option<Duration> {
+        self.engine.lease.remaining().filter(|left| *left > Duration::from_millis(100))
+    }
+}

@@ -1,0 +1,71 @@
+//! One look at health, metrics and routing after the shift. Never fails: what can't be read is reported as such.
+
+use futures_util::future::{join_all, join3};
+use lastgood_core::{
+    At, Shares,
+    inventory::live::Live,
+    rollback::{Event, TrafficNow},
+    verdict::{Measured, Observation, Probed},
+};
+
+use super::Job;
+use crate::{engine::executor::Outcome, service::Metric};
+
+pub(super) async fn observe(job: &Job<'_>, _since: At, to: &Shares, failing_since: Option<At>) -> Outcome {
+    let now = job.engine.now();
+    let probes = join_all(job.service.health.iter().map(|check| async move {
+        let (healthy, detail) = match check.probe().await {
+            Ok(detail) => (true, detail),
+            Err(fault) => (false, fault.to_string()),
+        };
+        Probed { name: check.name().to_owned(), healthy, detail }
+    }));
+    let metrics = join_all(job.service.metrics.iter().map(|metric| measure(job, metric, now, failing_since)));
+    let (probes, metrics, traffic) = join3(probes, metrics, traffic(job, to)).await;
+    Outcome::Event(Event::Observed { observation: Observation { probes, metrics }, traffic })
+}
+
+async fn traffic(job: &Job<'_>, to: &Shares) -> TrafficNow {
+    match job.service.shifter.observe().await {
+        Ok(seen) if job.state.is_there(&seen.shares) && seen.disagreement.is_none() => TrafficNow::AsExpected,
+        Ok(seen) => {
+            let words =
+                |shares: &Shares| Live { shares: shares.clone(), pools: Default::default() }.describe();
+            let mut detail = format!("expected {}, found {}", words(to), words(&seen.shares));
+            if let Some(disagreement) = &seen.disagreement {
+                detail.push_str(&format!(" ({disagreement})"));
+            }
+            TrafficNow::Elsewhere { shares: seen.shares, detail }
+        }
+        Err(fault) => TrafficNow::Unreadable { detail: fault.to_string() },
+    }
+}
+
+async fn measure(job: &Job<'_>, metric: &Metric, now: At, failing_since: Option<At>) -> Measured {
+    let baseline = match (metric.baseline, failing_since) {
+        (Some(configured), _) => Some(configured),
+        // Just before the failing release, over a range that ends there.
+        (None, Some(since)) => match metric.source.error_rate(since - 1).await {
+            Ok(sample) => sample.map(|sample| sample.rate),
+            Err(fault) => {
+                tracing::warn!(%fault, metric = metric.name, "the baseline can't be read");
+                None
+            }
+        },
+        (None, None) => None,
+    };
+    let window = i64::try_from(metric.source.window().as_millis()).unwrap_or(i64::MAX);
+    let (rate, detail) = match metric.source.error_rate(now).await {
+        Ok(Some(sample)) => (Some(sample.rate), None),
+        Ok(None) => (None, Some("no data".to_owned())),
+        Err(fault) => (None, Some(fault.to_string())),
+    };
+    Measured {
+        name: metric.name.clone(),
+        rate,
+        baseline,
+        limit: job.service.tolerance.limit(baseline),
+        covers_from: now.saturating_sub(window),
+        detail,
+    }
+}

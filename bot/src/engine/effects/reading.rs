@@ -1,0 +1,111 @@
+//! Reading the live set: routing from the router, versions from the pools, else from the inventory, else unknown.
+
+use futures_util::future::join_all;
+use lastgood_adapters::{Fault, traffic::Observation};
+use lastgood_core::inventory::live::{Live, Running};
+
+use super::Job;
+use crate::store::{self, Result};
+
+pub(super) struct Reading {
+    pub live: Live,
+    /// Where what runs is not what is believed, or can't be read.
+    pub drift: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+pub(super) enum Failed {
+    Router(Fault),
+    Store(store::StoreError),
+}
+
+impl From<store::StoreError> for Failed {
+    fn from(error: store::StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Reads router and pools at the same time.
+pub(super) async fn read(job: &Job<'_>) -> std::result::Result<Reading, Failed> {
+    let (observed, versions) = futures_util::future::join(job.service.shifter.observe(), versions(job)).await;
+    let observed = observed.map_err(Failed::Router)?;
+    let mut reading = Reading { live: Live::default(), drift: vec![], notes: vec![] };
+    reading.live.shares.clone_from(&observed.shares);
+    routing_notes(&observed, &mut reading);
+    let mut versions = versions;
+    for pool in observed.shares.keys() {
+        let seen = versions.iter().position(|(name, _)| name == pool).map(|at| versions.swap_remove(at).1);
+        let serving = observed.shares.get(pool).is_some_and(|share| *share > 0);
+        let running = settle(job, pool, serving, seen, &mut reading).await?;
+        reading.live.pools.insert(pool.clone(), running);
+    }
+    Ok(reading)
+}
+
+type Asked = std::result::Result<lastgood_core::Digest, Fault>;
+
+async fn versions(job: &Job<'_>) -> Vec<(String, Asked)> {
+    let asked = job.service.pools.iter().filter_map(|(name, pool)| {
+        let version = pool.version.clone()?;
+        Some(async move { (name.clone(), version.running().await) })
+    });
+    join_all(asked).await
+}
+
+fn routing_notes(observed: &Observation, reading: &mut Reading) {
+    for instance in &observed.unreachable {
+        reading
+            .drift
+            .push(format!("router instance {} can't be reached: {}", instance.instance, instance.detail));
+    }
+    if let Some(disagreement) = &observed.disagreement {
+        reading.drift.push(format!("router instances route differently: {disagreement}"));
+    }
+    if observed.shares.values().all(|share| *share == 0) {
+        reading.notes.push("no pool carries traffic now".into());
+    }
+}
+
+/// What a pool runs, with everything that is doubtful about it.
+async fn settle(
+    job: &Job<'_>,
+    pool: &str,
+    serving: bool,
+    seen: Option<Asked>,
+    reading: &mut Reading,
+) -> Result<Running> {
+    let recorded = store::releases::last_in_pool(job.engine.store.reader(), &job.service.id, pool).await?;
+    match (seen, recorded) {
+        (Some(Ok(digest)), recorded) => {
+            if let Some(believed) = recorded.filter(|r| r.artifact.digest != digest) {
+                reading.drift.push(format!(
+                    "{pool} runs {}, but the inventory says {} ({})",
+                    digest.short(),
+                    believed.artifact,
+                    believed.artifact.digest.short()
+                ));
+            }
+            Ok(Running::Seen { digest })
+        }
+        (Some(Err(fault)), Some(believed)) => {
+            reading.drift.push(format!(
+                "what {pool} runs can't be read ({fault}); the last record says {}",
+                believed.artifact
+            ));
+            Ok(Running::Recorded { digest: believed.artifact.digest })
+        }
+        (Some(Err(fault)), None) => {
+            reading.drift.push(format!("what {pool} runs is not known: {fault}"));
+            Ok(Running::Unknown { why: fault.to_string() })
+        }
+        (None, Some(believed)) => Ok(Running::Recorded { digest: believed.artifact.digest }),
+        (None, None) => {
+            if serving {
+                reading
+                    .drift
+                    .push(format!("what {pool} runs is not known: no version endpoint, and no record"));
+            }
+            Ok(Running::Unknown { why: "no version endpoint, and no record that names this pool".into() })
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Fetch, preflight, apply, read back.
+
+use futures_util::future::join_all;
+use lastgood_adapters::{
+    Fault,
+    traffic::{Move, Observation, Preflight, Progress},
+};
+use lastgood_core::{
+    Digest, Millis, Shares,
+    rollback::{Applied, Event, Fetched, Preflighted, ShiftReading},
+};
+
+use super::{Job, later};
+use crate::engine::executor::Outcome;
+
+/// How long passing errors are tried again, in milliseconds.
+const WITHIN: Millis = 10_000;
+/// Between two looks at a shift under way.
+const EVERY: Millis = 250;
+
+pub(super) async fn fetch(job: &Job<'_>, digest: &Digest) -> Outcome {
+    let done = |fetched| Outcome::Event(Event::Fetched { fetched });
+    let Some(registry) = &job.service.registry else {
+        let detail = "no registry is configured; nothing has to be pulled".to_owned();
+        return done(Fetched::Present { detail });
+    };
+    let must_pull = job.service.must_pull;
+    match registry.find(digest).await {
+        Ok(found) => {
+            done(Fetched::Present { detail: format!("{} ({} bytes)", found.media_type, found.size) })
+        }
+        Err(fault) => {
+            // What already runs in a pool is not kept waiting by a registry.
+            let within = if must_pull { WITHIN } else { 0 };
+            if let Some(again) = job.again(&fault, within) {
+                return again;
+            }
+            let detail = match &fault {
+                Fault::NotFound(_) => format!("the registry no longer has {}", digest.short()),
+                other => format!("the registry could not be asked for {}: {other}", digest.short()),
+            };
+            done(if must_pull { Fetched::Missing { detail } } else { Fetched::Warned { detail } })
+        }
+    }
+}
+
+fn wanted(to: &Shares, digest: &Digest, without: &[String]) -> Move {
+    Move { shares: to.clone(), digest: digest.to_string(), without: without.to_vec() }
+}
+
+pub(super) async fn preflight(job: &Job<'_>, to: &Shares, digest: &Digest, without: &[String]) -> Outcome {
+    let done = |preflight| Outcome::Event(Event::PreflightDone { preflight });
+    let wanted = wanted(to, digest, without);
+    let (answer, before, sick) = futures_util::future::join3(
+        job.service.shifter.preflight(&wanted),
+        job.service.shifter.observe(),
+        sick_targets(job, to),
+    )
+    .await;
+    let refused = |fault: &Fault| done(Preflighted::Refused { reasons: vec![fault.to_string()] });
+    let (answer, before) = match (answer, before) {
+        (Ok(answer), Ok(before)) => (answer, before),
+        (Err(fault), _) | (_, Err(fault)) => {
+            return job.again(&fault, WITHIN).unwrap_or_else(|| refused(&fault));
+        }
+    };
+    done(match answer {
+        Preflight::Unreachable { instances } => Preflighted::Unreachable {
+            detail: instances
+                .iter()
+                .map(|i| format!("{}: {}", i.instance, i.detail))
+                .collect::<Vec<_>>()
+                .join("; "),
+            instances: instances.into_iter().map(|i| i.instance).collect(),
+        },
+        Preflight::AlreadyThere => Preflighted::AlreadyThere,
+        Preflight::Refused { mut reasons } => {
+            reasons.extend(sick);
+            Preflighted::Refused { reasons }
+        }
+        Preflight::Ready { .. } if !sick.is_empty() => Preflighted::Refused { reasons: sick },
+        Preflight::Ready { warnings } => Preflighted::Ready { before: before.shares, warnings },
+    })
+}
+
+/// Health checks of the pools that traffic is about to move to.
+async fn sick_targets(job: &Job<'_>, to: &Shares) -> Vec<String> {
+    let targets = to.iter().filter(|(_, share)| **share > 0);
+    let checks = targets.filter_map(|(name, _)| Some((name, job.service.pools.get(name)?))).flat_map(
+        |(name, pool)| {
+            pool.health.iter().map(move |check| async move {
+                let failed = check.probe().await.err()?;
+                Some(format!("{name} is not healthy: {}: {failed}", check.name()))
+            })
+        },
+    );
+    join_all(checks).await.into_iter().flatten().collect()
+}
+
+pub(super) async fn apply(job: &Job<'_>, to: &Shares, digest: &Digest, without: &[String]) -> Outcome {
+    let done = |applied| Outcome::Event(Event::Applied { applied });
+    // The last safe point: from here on traffic may move.
+    if !job.still_wanted().await {
+        return Outcome::Nothing("called off before it began".into());
+    }
+    let Some(time) = job.time_for_change() else {
+        return later(EVERY, "the lease has run out; somebody else may be at it");
+    };
+    let wanted = wanted(to, digest, without);
+    match tokio::time::timeout(time, job.service.shifter.apply(&wanted)).await {
+        Ok(Ok(())) => done(Applied::Accepted),
+        Ok(Err(Fault::Unknown(detail))) => done(Applied::Unknown { detail }),
+        Ok(Err(fault)) => match job.again(&fault, WITHIN) {
+            Some(again) => again,
+            None => done(Applied::Failed { detail: fault.to_string() }),
+        },
+        Err(_) => done(Applied::Unknown { detail: format!("no answer within {} s", time.as_secs()) }),
+    }
+}
+
+pub(super) async fn read(
+    job: &Job<'_>,
+    to: &Shares,
+    digest: &Digest,
+    without: &[String],
+    once: bool,
+) -> Outcome {
+    let read = |reading| Outcome::Event(Event::ShiftRead { reading });
+    let wanted = wanted(to, digest, without);
+    match job.service.shifter.progress(&wanted).await {
+        Ok(Progress::Settled(seen)) => read(ShiftReading::Settled { shares: seen.shares }),
+        Ok(Progress::Moving { seen, detail }) if !once => {
+            Outcome::Later { after: EVERY, progress: Some(under_way(&seen, to, &detail)), why: detail }
+        }
+        Ok(Progress::Moving { seen, detail } | Progress::Failed { seen, detail }) => {
+            read(ShiftReading::NotSettled { shares: seen.shares, detail })
+        }
+        Err(fault) => {
+            // Until the shift's own timer asks for one last look, reading goes on.
+            let within = if once { WITHIN } else { job.state.policy.shift_within };
+            let unreadable = || read(ShiftReading::Unreadable { detail: fault.to_string() });
+            job.again(&fault, within).unwrap_or_else(unreadable)
+        }
+    }
+}
+
+fn under_way(seen: &Observation, to: &Shares, detail: &str) -> String {
+    let target = to.iter().max_by_key(|(_, share)| **share).map(|(pool, _)| pool.clone()).unwrap_or_default();
+    let share = seen.shares.get(&target).copied().unwrap_or(0);
+    format!("{share} % on {target}: {detail}")
+}
+
+pub(super) async fn read_traffic(job: &Job<'_>) -> Outcome {
+    let read = |shares, detail| Outcome::Event(Event::TrafficRead { shares, detail });
+    match job.service.shifter.observe().await {
+        Ok(seen) => {
+            let live = lastgood_core::inventory::live::Live {
+                shares: seen.shares.clone(),
+                pools: Default::default(),
+            };
+            let mut detail = format!("traffic is on {}", live.describe());
+            if let Some(disagreement) = seen.disagreement {
+                detail.push_str(&format!("; router instances differ: {disagreement}"));
+            }
+            read(Some(seen.shares), detail)
+        }
+        Err(fault) => {
+            let unreadable = || read(None, format!("where traffic is can't be read: {fault}"));
+            job.again(&fault, WITHIN).unwrap_or_else(unreadable)
+        }
+    }
+}

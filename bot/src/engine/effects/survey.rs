@@ -1,0 +1,243 @@
+//! Reading the world before a proposal, and again at the decision.
+
+use std::collections::BTreeMap;
+
+use lastgood_adapters::Fault;
+use lastgood_core::{
+    At, Digest,
+    inventory::{
+        Phase, Release, Stability,
+        choice::{Choice, InRegistry, Known, Question, choose},
+        live::{Live, all_to},
+        soak::{Span, longest_quiet},
+    },
+    rollback::{Decision, Event, Kind, Survey, Surveyed},
+    words::spell,
+};
+
+use super::{
+    Job, later,
+    reading::{self, Failed, Reading},
+};
+use crate::{
+    engine::executor::Outcome,
+    store::{self, Result},
+};
+
+/// How long reading may take, tries included, in milliseconds: seconds count.
+const WITHIN: i64 = 10_000;
+/// Releases looked at first, and at most.
+const PAGES: [i64; 2] = [200, 2_000];
+/// Candidates for which the registry is asked before the proposal.
+const MAX_LOOKUPS: usize = 5;
+
+pub(super) async fn survey(job: &Job<'_>) -> Outcome {
+    let reading = match reading::read(job).await {
+        Ok(reading) => reading,
+        Err(Failed::Router(fault)) => {
+            let unreadable =
+                || Event::Surveyed { found: Surveyed::RouterUnreadable { detail: fault.to_string() } };
+            return job.again(&fault, WITHIN).unwrap_or_else(|| Outcome::Event(unreadable()));
+        }
+        Err(Failed::Store(error)) => return later(500, error.to_string()),
+    };
+    match found(job, reading).await {
+        Ok(survey) => Outcome::Event(Event::Surveyed { found: Surveyed::Found(Box::new(survey)) }),
+        Err(error) => later(500, error.to_string()),
+    }
+}
+
+async fn found(job: &Job<'_>, reading: Reading) -> Result<Survey> {
+    let choice = chosen(job, &reading.live).await?;
+    let to = routing(job, &choice, &reading.live);
+    let mut notes = reading.notes;
+    notes.extend(dependencies(job).await?);
+    Ok(Survey { to, drift: reading.drift, notes, doubt: doubt(job, &choice), choice, live: reading.live })
+}
+
+fn routing(job: &Job<'_>, choice: &Choice, live: &Live) -> lastgood_core::Shares {
+    if let Kind::Undo { to, .. } = &job.state.kind {
+        return to.clone();
+    }
+    let pools = choice
+        .candidates
+        .iter()
+        .find(|c| Some(&c.artifact.digest) == choice.chosen.as_ref())
+        .map(|c| c.pools.clone())
+        .unwrap_or_default();
+    // The pool that carries most of it already has the least to take on.
+    let pool = pools.iter().max_by_key(|pool| live.shares.get(*pool).copied().unwrap_or(0));
+    pool.map(|pool| all_to(pool, &live.shares)).unwrap_or_default()
+}
+
+/// Chooses, asking the registry only about what would be chosen.
+async fn chosen(job: &Job<'_>, live: &Live) -> Result<Choice> {
+    let mut choice = Choice::default();
+    for page in PAGES {
+        let (mut history, more) = history(job, page).await?;
+        for _ in 0..MAX_LOOKUPS {
+            choice = choose(&Question {
+                history: &history,
+                live,
+                min_bake: job.service.min_bake,
+                needs_pool: job.service.needs_pool,
+                must_pull: job.service.must_pull,
+                tried: &job.state.tried,
+                wanted: job.state.wanted.as_deref(),
+            });
+            let Some(digest) = choice.chosen.clone() else { break };
+            let mut asked = None;
+            for known in history.iter_mut().filter(|k| k.release.artifact.digest == digest) {
+                if known.registry == InRegistry::NotAsked {
+                    if asked.is_none() {
+                        asked = Some(in_registry(job, &digest).await);
+                    }
+                    known.registry.clone_from(asked.as_ref().unwrap_or(&InRegistry::NotAsked));
+                }
+            }
+            // Asked before, or nothing to ask: the choice stands.
+            if asked.is_none() || asked == Some(InRegistry::NotAsked) {
+                break;
+            }
+        }
+        if choice.chosen.is_some() || !more {
+            break;
+        }
+    }
+    Ok(choice)
+}
+
+async fn in_registry(job: &Job<'_>, digest: &Digest) -> InRegistry {
+    let Some(registry) = &job.service.registry else { return InRegistry::NotAsked };
+    match registry.find(digest).await {
+        Ok(_) => InRegistry::Present,
+        Err(Fault::NotFound(_)) => InRegistry::Gone,
+        Err(fault) => InRegistry::Unreadable(fault.to_string()),
+    }
+}
+
+/// The newest releases with what is known of each; and whether there are more.
+async fn history(job: &Job<'_>, limit: i64) -> Result<(Vec<Known>, bool)> {
+    let db = job.engine.store.reader();
+    let service = &job.service.id;
+    let releases = store::releases::newest(db, service, limit).await?;
+    let more = i64::try_from(releases.len()).is_ok_and(|n| n == limit);
+    let oldest = releases.last().map_or(0, |r| r.at);
+    let now = job.engine.now();
+    let marks: BTreeMap<String, Stability> = store::releases::marks(db, service)
+        .await?
+        .into_iter()
+        .map(|mark| (mark.digest.to_string(), mark.stability))
+        .collect();
+    let blamed: BTreeMap<String, i64> = store::rollbacks::blamed(db, service).await?.into_iter().collect();
+    let mut noise = spans(store::alerts::firing_times(db, service, oldest).await?, now);
+    noise.extend(spans(store::rollbacks::activity(db, service, oldest).await?, now));
+    let lives = sole_lives(&releases, now);
+    let known = releases.into_iter().zip(lives).map(|(release, lived)| {
+        let digest = release.artifact.digest.to_string();
+        Known {
+            stability: marks.get(&digest).cloned().unwrap_or_default(),
+            rolled_back_by: blamed.get(&digest).map(|id| lastgood_core::RollbackId(*id)),
+            soaked: lived.map_or(0, |lived| longest_quiet(lived, &noise)),
+            registry: InRegistry::NotAsked,
+            release,
+        }
+    });
+    Ok((known.collect(), more))
+}
+
+fn spans(times: Vec<(At, Option<At>)>, now: At) -> Vec<Span> {
+    times.into_iter().map(|(from, to)| Span { from, to: to.unwrap_or(now) }).collect()
+}
+
+/// From its record to the next one that took traffic: a canary of something newer ends being alone, too.
+fn sole_lives(newest_first: &[Release], now: At) -> Vec<Option<Span>> {
+    let mut next = now;
+    newest_first
+        .iter()
+        .map(|release| {
+            if release.phase == Phase::Preview {
+                return None;
+            }
+            let span = Span { from: release.at, to: next };
+            next = release.at;
+            (release.phase == Phase::Live).then_some(span)
+        })
+        .collect()
+}
+
+fn doubt(job: &Job<'_>, choice: &Choice) -> Option<String> {
+    let alert = job.state.alert.as_ref()?;
+    let failing = choice.failing.as_ref()?;
+    let age = alert.since - failing.since?;
+    (age > job.service.suspect_within).then(|| {
+        format!(
+            "{} has been live for {} before this alert: it may not be the release",
+            failing.artifact,
+            spell(age)
+        )
+    })
+}
+
+async fn dependencies(job: &Job<'_>) -> Result<Vec<String>> {
+    let since = job.state.alert.as_ref().map_or(job.state.opened_at, |alert| alert.since);
+    let mut notes = Vec::new();
+    for name in &job.service.depends_on {
+        let newest = store::releases::newest(job.engine.store.reader(), name, 1).await?;
+        let recent = newest.into_iter().find(|r| (0..=job.service.suspect_within).contains(&(since - r.at)));
+        notes.extend(recent.map(|r| {
+            format!("{name}, which it depends on: {} went live {} before", r.artifact, spell(since - r.at))
+        }));
+    }
+    Ok(notes)
+}
+
+pub(super) async fn reread(job: &Job<'_>) -> Outcome {
+    let decided = |decision| Outcome::Event(Event::DecisionRead { decision });
+    let reading = match reading::read(job).await {
+        Ok(reading) => reading,
+        Err(Failed::Router(fault)) => {
+            let unreadable = || decided(Decision::RouterUnreadable { detail: fault.to_string() });
+            return job.again(&fault, WITHIN).unwrap_or_else(unreadable);
+        }
+        Err(Failed::Store(error)) => return later(500, error.to_string()),
+    };
+    decided(compare(job, &reading.live))
+}
+
+/// What the decision was bound to, against what is so now.
+fn compare(job: &Job<'_>, now: &Live) -> Decision {
+    let Some(proposal) = &job.state.proposal else {
+        return Decision::Changed { what: "there is no proposal".into() };
+    };
+    if job.state.is_there(&now.shares) {
+        return Decision::AlreadyThere;
+    }
+    if now.shares != proposal.live.shares {
+        let what = format!("traffic moved meanwhile: {}, was {}", now.describe(), proposal.live.describe());
+        return Decision::Changed { what };
+    }
+    for (pool, running) in &proposal.live.pools {
+        let (then, current) = (running.digest(), now.pools.get(pool));
+        let matters = then.is_some()
+            && (now.shares.get(pool).is_some_and(|s| *s > 0)
+                || proposal.to.get(pool).is_some_and(|s| *s > 0));
+        match current.and_then(|running| running.digest()) {
+            Some(digest) if matters && Some(digest) != then => {
+                return Decision::Changed { what: format!("{pool} runs {} now", digest.short()) };
+            }
+            None if matters => {
+                return Decision::FailingUnreadable {
+                    detail: format!("what {pool} runs can't be read any more"),
+                };
+            }
+            _ => {}
+        }
+        let was_seen = matches!(running, lastgood_core::inventory::live::Running::Seen { .. });
+        let is_seen = matches!(current, Some(lastgood_core::inventory::live::Running::Seen { .. }));
+        if matters && was_seen && !is_seen {
+            return Decision::FailingUnreadable { detail: format!("{pool} stopped telling its version") };
+        }
+    }
+    Decision::Unchanged
+}

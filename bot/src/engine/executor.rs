@@ -1,0 +1,238 @@
+//! Runs effects: claims what is due, one bounded call each, and commits outcome and event together. Also wakes timers and
+//! keeps the lease. A wake-up is a hint only: a poll once a second finds everything that a lost hint left lying.
+
+use crate::store::write;
+use std::time::Duration;
+
+use lastgood_core::{
+    Millis, RollbackId,
+    rollback::{Event, Timer},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::Instant,
+};
+
+use super::{Engine, commit, effects};
+use crate::store::{self, Result, StoreError, effects::Claimed};
+
+/// Effects of this process that run at the same time.
+const AT_ONCE: usize = 64;
+/// The poll that alone suffices.
+const POLL: Duration = Duration::from_secs(1);
+/// What running effects get to reach a safe point when the process stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What an effect came to.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Event(Event),
+    /// Not yet: run it again after a while.
+    Later {
+        after: Millis,
+        progress: Option<String>,
+        why: String,
+    },
+    /// Done, and nothing follows from it.
+    Nothing(String),
+}
+
+pub struct Executor {
+    engine: Engine,
+    claimed: mpsc::UnboundedReceiver<Claimed>,
+    running: JoinSet<()>,
+}
+
+impl Executor {
+    pub(super) fn new(engine: Engine, claimed: mpsc::UnboundedReceiver<Claimed>) -> Self {
+        Self { engine, claimed, running: JoinSet::new() }
+    }
+
+    /// Takes part in executing before `run`, so that the first commit already finds an owner.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn join(&self) -> Result<()> {
+        self.engine.lease.renew(&self.engine.store).await
+    }
+
+    /// Works until `stop` turns true; what is unfinished then stays in the database for the next start.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut committed = self.engine.store.committed();
+        let beat = (self.engine.lease.term() / 10).min(POLL);
+        let mut lease = tokio::time::interval(beat);
+        lease.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut wake = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(effect) = self.claimed.recv() => self.start(effect),
+                Some(_) = self.running.join_next() => {}
+                _ = lease.tick() => {
+                    if let Err(error) = self.engine.lease.renew(&self.engine.store).await {
+                        tracing::error!(%error, "the lease can't be renewed");
+                    }
+                }
+                Ok(()) = committed.changed() => wake = self.scan().await,
+                () = tokio::time::sleep_until(wake) => wake = self.scan().await,
+            }
+        }
+        self.wind_down().await;
+    }
+
+    async fn wind_down(mut self) {
+        let all_done = async { while self.running.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all_done).await.is_err() {
+            tracing::warn!("effects still running at the end; they are taken up at the next start");
+            self.running.abort_all();
+        }
+        if let Err(error) = self.engine.lease.leave(&self.engine.store).await {
+            tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
+        }
+    }
+
+    fn start(&mut self, effect: Claimed) {
+        let engine = self.engine.clone();
+        self.running.spawn(run_one(engine, effect));
+    }
+
+    /// Takes up what is due; says when to look again.
+    async fn scan(&mut self) -> Instant {
+        if self.engine.lease.owner().is_none() {
+            return Instant::now() + POLL;
+        }
+        match self.take_up().await {
+            Ok(after) => Instant::now() + after,
+            Err(error) => {
+                tracing::error!(%error, "work can't be looked for");
+                Instant::now() + POLL
+            }
+        }
+    }
+
+    async fn take_up(&mut self) -> Result<Duration> {
+        let now = self.engine.now();
+        let store = self.engine.store.clone();
+        let db = store.reader();
+        for (rollback, timer) in store::rollbacks::due_timers(db, now).await? {
+            fire(&self.engine, rollback, timer).await;
+        }
+        let Some(owner) = self.engine.lease.owner() else { return Ok(POLL) };
+        let room = AT_ONCE.saturating_sub(self.running.len());
+        let due = store::effects::due(db, now, i64::try_from(room).unwrap_or(0)).await?;
+        for (id, service) in due {
+            let claimed = write!(self.engine.store, |tx| {
+                tx.lock(&service).await?;
+                tx.claim(&id, &owner).await
+            })?;
+            if let Some(effect) = claimed {
+                self.start(effect);
+            }
+        }
+        let next = [store::effects::next_due(db).await?, store::rollbacks::next_timer(db).await?];
+        let soonest =
+            next.into_iter().flatten().min().map_or(i64::MAX, |at| at.saturating_sub(self.engine.now()));
+        // What is due but held back by something that runs is looked at again with the next commit, or by the poll.
+        Ok(if soonest <= 0 { POLL } else { POLL.min(Duration::from_millis(soonest.unsigned_abs())) })
+    }
+}
+
+/// Fires a timer: it is disarmed in the transaction that takes its event.
+async fn fire(engine: &Engine, rollback: RollbackId, timer: Timer) {
+    let at = engine.now();
+    let owner = engine.lease.owner();
+    let fired = write!(engine.store, |tx| {
+        let Some(saved) = tx.rollback(rollback).await? else { return Ok(vec![]) };
+        tx.lock(&saved.state.service).await?;
+        if !tx.clear_timer(rollback, timer).await? {
+            return Ok(vec![]);
+        }
+        match commit::take(tx, rollback, &Event::TimerFired { timer }, at, owner.as_deref()).await {
+            // It was set for a state that has passed.
+            Err(StoreError::Refused(refusal)) => {
+                tracing::debug!(%refusal, "timer not taken");
+                Ok(vec![])
+            }
+            other => other,
+        }
+    });
+    match fired {
+        Ok(claimed) => engine.dispatch(claimed),
+        Err(error) => {
+            tracing::error!(%error, %rollback, timer = timer.as_str(), "timer not fired; it stays armed")
+        }
+    }
+}
+
+async fn run_one(engine: Engine, effect: Claimed) {
+    let Some(owner) = engine.lease.owner() else { return };
+    tracing::debug!(effect = %effect.id, kind = effect.kind, attempt = effect.attempts, "running");
+    let task = tokio::spawn({
+        let (engine, effect, owner) = (engine.clone(), effect.clone(), owner.clone());
+        async move { effects::run(&engine, &effect, &owner).await }
+    });
+    let outcome = match task.await {
+        Ok(outcome) => outcome,
+        Err(error) => Outcome::Event(Event::EffectStuck {
+            effect: effect.kind.clone(),
+            detail: format!("internal error: {error}"),
+        }),
+    };
+    settle(&engine, &effect, &owner, outcome).await;
+}
+
+/// Commits an outcome. The store may be away for a while; the outcome is worth waiting for, as long as the claim is ours.
+async fn settle(engine: &Engine, effect: &Claimed, owner: &str, outcome: Outcome) {
+    const TRIES: u32 = 600;
+    for attempt in 0..TRIES {
+        match commit_outcome(engine, effect, owner, &outcome).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::error!(%error, effect = %effect.id, "an outcome can't be committed yet");
+                if engine.lease.owner().as_deref() != Some(owner) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100 * u64::from(attempt.min(50) + 1))).await;
+            }
+        }
+    }
+}
+
+async fn commit_outcome(engine: &Engine, effect: &Claimed, owner: &str, outcome: &Outcome) -> Result<()> {
+    let at = engine.now();
+    let next_owner = engine.lease.owner().filter(|current| current == owner);
+    let claimed = write!(engine.store, |tx| {
+        tx.lock(&effect.service).await?;
+        match outcome {
+            Outcome::Later { after, progress, why } => {
+                if tx.postpone_effect(&effect.id, owner, at + after, why).await? {
+                    if let Some(progress) = progress {
+                        tx.set_progress(effect.rollback, progress).await?;
+                    }
+                }
+                Ok(vec![])
+            }
+            Outcome::Nothing(what) => {
+                tx.finish_effect(&effect.id, owner, "done", what, at).await?;
+                Ok(vec![])
+            }
+            Outcome::Event(event) => {
+                let event = &effects::recheck(tx, effect, event).await?;
+                if !tx.finish_effect(&effect.id, owner, "done", event.kind(), at).await? {
+                    return Ok(vec![]);
+                }
+                match commit::take(tx, effect.rollback, event, at, next_owner.as_deref()).await {
+                    Err(StoreError::Refused(refusal)) => {
+                        tracing::info!(effect = %effect.id, %refusal, "outcome not awaited any more");
+                        Ok(vec![])
+                    }
+                    other => other,
+                }
+            }
+        }
+    })?;
+    engine.dispatch(claimed);
+    Ok(())
+}

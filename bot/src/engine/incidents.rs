@@ -1,0 +1,51 @@
+//! Closing an incident: only with its root cause, only when its rollback has ended.
+
+use crate::store::write;
+use lastgood_core::{
+    Actor, IncidentId,
+    incident::{self, Closing},
+};
+
+use super::Engine;
+use crate::store::{self, Result, StoreError, incidents::Incident};
+
+impl Engine {
+    /// # Errors
+    /// `NotFound`, or `Invalid` with what is missing.
+    pub async fn close_incident(&self, id: IncidentId, said: &Closing, by: &Actor) -> Result<Incident> {
+        let missing = || {
+            StoreError::NotFound(format!("there is no {id}; `lastgood incident list` shows the open ones"))
+        };
+        let known = store::incidents::get(self.store.reader(), id).await?.ok_or_else(missing)?;
+        let at = self.now();
+        write!(self.store, |tx| {
+            tx.lock(&known.service).await?;
+            let incident = tx.incident(id).await?.ok_or_else(missing)?;
+            let newest = tx.newest_rollback_in(incident.thread).await?.map(|saved| saved.state);
+            let running = newest.as_ref().is_some_and(|state| state.active());
+            let closing = incident::close(said, incident.root_cause.as_deref(), running)
+                .map_err(|error| StoreError::Invalid(format!("{id}: {error}")))?;
+            tx.close_incident(id, &closing, &by.id, at).await?;
+            tx.audit(
+                at,
+                &by.id,
+                &incident.service.0,
+                "close incident",
+                &format!("{id}: {}", closing.root_cause),
+            )
+            .await?;
+            if closing.not_the_release {
+                let opener = tx.rollback(incident.rollback).await?.map(|saved| saved.state);
+                for state in opener.iter().chain(&newest) {
+                    if let Some(failing) = state.failing() {
+                        tx.acquit(&incident.service, &failing.artifact.digest).await?;
+                    }
+                }
+            }
+            if let Some(state) = newest {
+                tx.redraw(state.id).await?;
+            }
+            tx.incident(id).await?.ok_or_else(missing)
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! Commands become events, events become steps, steps ask for effects, effects yield events. State, event and the effects it
+//! asks for are one transaction; whatever runs may run again.
+
+pub mod acts;
+pub mod alerts;
+mod changes;
+mod commit;
+mod effects;
+mod executor;
+pub mod incidents;
+pub mod inventory;
+mod lease;
+pub mod propose;
+
+use crate::store::write;
+use std::{sync::Arc, time::Duration};
+
+use lastgood_core::{
+    RollbackId,
+    rollback::{Event, Refusal},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    clock::SharedClock,
+    service::{Service, Services},
+    store::{Result, Store, StoreError, effects::Claimed},
+};
+
+pub use executor::Executor;
+pub use lease::Lease;
+
+/// The engine's handle: cheap to clone, used by everything that causes events.
+#[derive(Clone)]
+pub struct Engine {
+    pub store: Store,
+    pub services: Services,
+    pub clock: SharedClock,
+    lease: Lease,
+    /// Effects claimed by a commit of this process go straight to its executor.
+    claimed: mpsc::UnboundedSender<Claimed>,
+}
+
+impl Engine {
+    /// The engine and its executor, which does nothing until it is run.
+    pub fn new(store: Store, services: Services, clock: SharedClock, term: Duration) -> (Self, Executor) {
+        // Not a queue of work: every entry is a claimed row of the database, and is found again there after a crash.
+        let (claimed, receiver) = mpsc::unbounded_channel();
+        let lease = Lease::new(term);
+        let engine = Self { store, services, clock, lease, claimed };
+        (engine.clone(), Executor::new(engine, receiver))
+    }
+
+    pub fn now(&self) -> lastgood_core::At {
+        self.clock.now()
+    }
+
+    /// A declared service.
+    ///
+    /// # Errors
+    /// `NotFound`, with the nearest name.
+    pub fn service(&self, name: &str) -> Result<Arc<Service>> {
+        let found = self.services.get(&name.into()).cloned();
+        found.ok_or_else(|| StoreError::NotFound(self.services.unknown(name)))
+    }
+
+    /// Takes an event in a transaction of its own.
+    ///
+    /// # Errors
+    /// The state machine's refusal, or the store's.
+    pub async fn take(&self, rollback: RollbackId, event: &Event) -> Result<()> {
+        let at = self.now();
+        let owner = self.lease.owner();
+        let run = write!(self.store, |tx| {
+            let Some(saved) = tx.rollback(rollback).await? else {
+                return Err(StoreError::NotFound(format!("there is no {rollback}")));
+            };
+            tx.lock(&saved.state.service).await?;
+            commit::take(tx, rollback, event, at, owner.as_deref()).await
+        })?;
+        self.dispatch(run);
+        Ok(())
+    }
+
+    /// Starts what a commit has claimed for this process.
+    fn dispatch(&self, claimed: Vec<Claimed>) {
+        for effect in claimed {
+            // A closed executor is no loss: the row is claimed by a lease that ends with this process.
+            self.claimed.send(effect).ok();
+        }
+    }
+}
+
+/// A refusal as the person reads it.
+pub fn refused(refusal: Refusal) -> StoreError {
+    StoreError::Refused(refusal)
+}

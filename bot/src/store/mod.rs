@@ -1,0 +1,189 @@
+//! What must not be lost. One set of SQL for SQLite and PostgreSQL, through sqlx's `Any` driver: columns are text, 64-bit
+//! integers and doubles, placeholders are `$1`, and conflicts are asked for with `ON CONFLICT`, never by name.
+//!
+//! Every write goes through [`write`]. On SQLite one writer connection begins with `BEGIN IMMEDIATE`; on PostgreSQL
+//! transactions run READ COMMITTED; and on both the first statement of a transaction about a service is
+//! [`Tx::lock`], which serialises everything about it.
+
+mod error;
+mod lock;
+mod open;
+
+pub mod alerts;
+pub mod audit;
+pub mod effects;
+pub mod incidents;
+pub mod messages;
+pub mod releases;
+pub mod replicas;
+pub mod rollbacks;
+
+use std::sync::Arc;
+
+use lastgood_core::ServiceId;
+use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+use tokio::sync::watch;
+
+pub use error::StoreError;
+pub use lock::ExecutorLock;
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// How often a transaction is tried that lost against another one.
+const TRIES: u32 = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+#[derive(Clone)]
+pub struct Store {
+    kind: Kind,
+    writer: AnyPool,
+    reader: AnyPool,
+    /// The database's file, where there is one.
+    path: Option<std::path::PathBuf>,
+    /// Wakes executor and delivery in this process after a commit. Other processes are found by a poll.
+    committed: Arc<watch::Sender<u64>>,
+}
+
+/// A write transaction.
+pub struct Tx {
+    inner: Transaction<'static, Any>,
+}
+
+impl Tx {
+    pub fn conn(&mut self) -> &mut AnyConnection {
+        &mut self.inner
+    }
+
+    /// Serialises this transaction with every other one about the service. Several services: in the order of their ids.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn lock(&mut self, service: &ServiceId) -> Result<()> {
+        let sql = "INSERT INTO services (id, version) VALUES ($1, 1) \
+                   ON CONFLICT (id) DO UPDATE SET version = services.version + 1";
+        sqlx::query(sql).bind(service.0.clone()).execute(self.conn()).await?;
+        Ok(())
+    }
+
+    /// The next number of a sequence that people see: without gaps from rolled back transactions.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn number(&mut self, name: &str) -> Result<i64> {
+        let sql = "INSERT INTO counters (name, value) VALUES ($1, 1) \
+                   ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value";
+        Ok(sqlx::query_scalar(sql).bind(name.to_owned()).fetch_one(self.conn()).await?)
+    }
+}
+
+impl Store {
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub fn path(&self) -> Option<&std::path::Path> {
+        self.path.as_deref()
+    }
+
+    /// A pool for reading only.
+    pub fn reader(&self) -> &AnyPool {
+        &self.reader
+    }
+
+    /// Changes with every commit of this process.
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.subscribe()
+    }
+
+    /// Begins a try of a transaction; [`write`] is the way to use it.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn begin(&self) -> Result<Tx> {
+        let inner = match self.kind {
+            Kind::Sqlite => self.writer.begin_with("BEGIN IMMEDIATE").await?,
+            Kind::Postgres => self.writer.begin().await?,
+        };
+        Ok(Tx { inner })
+    }
+
+    /// Ends a try: commits or rolls back. `None`: it lost against another transaction and is to be tried again.
+    ///
+    /// # Errors
+    /// What the transaction's work said (nothing is written then), or the database.
+    pub async fn end<T>(&self, tx: Tx, worked: Result<T>, tries: u32) -> Result<Option<T>> {
+        let result = match worked {
+            Ok(value) => tx.inner.commit().await.map(|()| value).map_err(StoreError::from),
+            Err(error) => {
+                if let Err(failed) = tx.inner.rollback().await {
+                    tracing::debug!(%failed, "rolling back");
+                }
+                Err(error)
+            }
+        };
+        match result {
+            Err(error) if error.lost_a_race() && tries < TRIES => {
+                tokio::time::sleep(error::backoff(tries)).await;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+            Ok(value) => {
+                self.committed.send_modify(|count| *count = count.wrapping_add(1));
+                Ok(Some(value))
+            }
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT 1").execute(&self.reader).await?;
+        Ok(())
+    }
+
+    pub async fn close(&self) {
+        self.writer.close().await;
+        self.reader.close().await;
+    }
+}
+
+/// Runs a transaction, `write!(store, |tx| …)`, again when it lost against another one; its body must therefore do nothing but
+/// SQL. A macro and not a function: futures of closures that borrow can't be proven `Send` by today's compiler.
+macro_rules! write {
+    ($store:expr, |$tx:ident| $work:expr) => {{
+        let store: &$crate::store::Store = &$store;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let ended = match store.begin().await {
+                Ok(mut begun) => {
+                    let worked: $crate::store::Result<_> = async {
+                        let $tx = &mut begun;
+                        $work
+                    }
+                    .await;
+                    store.end(begun, worked, tries).await
+                }
+                Err(error) => Err(error),
+            };
+            match ended {
+                Ok(Some(value)) => break Ok(value),
+                Ok(None) => {}
+                Err(error) => break Err(error),
+            }
+        }
+    }};
+}
+pub(crate) use write;
+
+/// Text from outside may hold NUL, which PostgreSQL's text can't.
+pub fn clean(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}

@@ -1,0 +1,272 @@
+//! Rollbacks and their events. The saved state is authoritative; events are its history.
+
+use lastgood_core::{
+    At, RollbackId, ServiceId, ThreadId,
+    rollback::{EVENT_VERSION, Event, Kind, Rollback, Timer},
+};
+use sqlx::{AnyExecutor, AnyPool};
+
+use super::{Result, StoreError, Tx, clean};
+
+/// A rollback with the number of its last event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved {
+    pub state: Rollback,
+    pub seq: i64,
+}
+
+/// An event as it was committed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Committed {
+    pub seq: i64,
+    pub at: At,
+    pub event: Event,
+}
+
+fn decode((id, seq, state): (i64, i64, String)) -> Result<Saved> {
+    let state = serde_json::from_str(&state)
+        .map_err(|error| StoreError::undecodable(RollbackId(id).to_string(), error))?;
+    Ok(Saved { state, seq })
+}
+
+const ROW: &str = "SELECT id, seq, state FROM rollbacks";
+
+async fn one<'e>(db: impl AnyExecutor<'e>, filter: &str, value: Bind) -> Result<Option<Saved>> {
+    let sql = format!("{ROW} {filter}");
+    let query = sqlx::query_as(sqlx::AssertSqlSafe(sql));
+    let query = match value {
+        Bind::Number(number) => query.bind(number),
+        Bind::Text(text) => query.bind(text),
+    };
+    query.fetch_optional(db).await?.map(decode).transpose()
+}
+
+enum Bind {
+    Number(i64),
+    Text(String),
+}
+
+/// # Errors
+/// As the database says, or when the row can't be decoded.
+pub async fn get(db: &AnyPool, id: RollbackId) -> Result<Option<Saved>> {
+    one(db, "WHERE id = $1", Bind::Number(id.0)).await
+}
+
+/// The service's active rollback.
+///
+/// # Errors
+/// As `get`.
+pub async fn active(db: &AnyPool, service: &ServiceId) -> Result<Option<Saved>> {
+    one(db, "WHERE service = $1 AND active = 1", Bind::Text(service.0.clone())).await
+}
+
+/// The newest rollback of a thread.
+///
+/// # Errors
+/// As `get`.
+pub async fn newest_in(db: &AnyPool, thread: ThreadId) -> Result<Option<Saved>> {
+    one(db, "WHERE thread = $1 ORDER BY id DESC LIMIT 1", Bind::Number(thread.0)).await
+}
+
+/// The newest rollbacks, of one service or of all.
+///
+/// # Errors
+/// As `get`.
+pub async fn recent(db: &AnyPool, service: Option<&ServiceId>, limit: i64) -> Result<Vec<Saved>> {
+    let sql = format!("{ROW} WHERE $1 = '' OR service = $1 ORDER BY id DESC LIMIT $2");
+    let rows: Vec<(i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(service.map_or_else(String::new, |s| s.0.clone()))
+        .bind(limit)
+        .fetch_all(db)
+        .await?;
+    rows.into_iter().map(decode).collect()
+}
+
+/// A rollback's events after `seq`, oldest first.
+///
+/// # Errors
+/// As `get`.
+pub async fn events(db: &AnyPool, id: RollbackId, after: i64) -> Result<Vec<Committed>> {
+    let sql = "SELECT seq, at, body FROM events WHERE rollback = $1 AND seq > $2 ORDER BY seq";
+    let rows: Vec<(i64, i64, String)> = sqlx::query_as(sql).bind(id.0).bind(after).fetch_all(db).await?;
+    rows.into_iter()
+        .map(|(seq, at, body)| {
+            let event = serde_json::from_str(&body)
+                .map_err(|error| StoreError::undecodable(format!("event {seq} of {id}"), error))?;
+            Ok(Committed { seq, at, event })
+        })
+        .collect()
+}
+
+/// When rollbacks of a service were active: noise for the soak.
+///
+/// # Errors
+/// As the database says.
+pub async fn activity(db: &AnyPool, service: &ServiceId, since: At) -> Result<Vec<(At, Option<At>)>> {
+    let sql = "SELECT opened_at, ended_at FROM rollbacks WHERE service = $1 AND (ended_at IS NULL OR ended_at >= $2)";
+    Ok(sqlx::query_as(sql).bind(service.0.clone()).bind(since).fetch_all(db).await?)
+}
+
+/// Digests that rollbacks moved traffic away from, with the newest such rollback.
+///
+/// # Errors
+/// As the database says.
+pub async fn blamed(db: &AnyPool, service: &ServiceId) -> Result<Vec<(String, i64)>> {
+    let sql = "SELECT failing, MAX(id) FROM rollbacks WHERE service = $1 AND blamed = 1 AND failing IS NOT NULL \
+               GROUP BY failing";
+    Ok(sqlx::query_as(sql).bind(service.0.clone()).fetch_all(db).await?)
+}
+
+/// The last word on something under way, with its revision.
+///
+/// # Errors
+/// As the database says.
+pub async fn progress(db: &AnyPool, id: RollbackId) -> Result<Option<(String, i64)>> {
+    let sql = "SELECT body, revision FROM progress WHERE rollback = $1";
+    Ok(sqlx::query_as(sql).bind(id.0).fetch_optional(db).await?)
+}
+
+/// Rollbacks whose events or progress a room has not seen yet.
+///
+/// # Errors
+/// As the database says.
+pub async fn behind(db: &AnyPool) -> Result<Vec<RollbackId>> {
+    let sql = "SELECT r.id FROM rollbacks r LEFT JOIN progress p ON p.rollback = r.id \
+               WHERE NOT EXISTS (SELECT 1 FROM cursors c WHERE c.rollback = r.id AND c.seq >= r.seq \
+                                 AND c.drawn >= COALESCE(p.revision, 0)) \
+               ORDER BY r.id LIMIT 100";
+    let rows: Vec<(i64,)> = sqlx::query_as(sql).fetch_all(db).await?;
+    Ok(rows.into_iter().map(|(id,)| RollbackId(id)).collect())
+}
+
+impl Tx {
+    /// # Errors
+    /// As [`get`].
+    pub async fn rollback(&mut self, id: RollbackId) -> Result<Option<Saved>> {
+        one(self.conn(), "WHERE id = $1", Bind::Number(id.0)).await
+    }
+
+    /// # Errors
+    /// As [`get`].
+    pub async fn active_rollback(&mut self, service: &ServiceId) -> Result<Option<Saved>> {
+        one(self.conn(), "WHERE service = $1 AND active = 1", Bind::Text(service.0.clone())).await
+    }
+
+    /// # Errors
+    /// As [`get`].
+    pub async fn newest_rollback_in(&mut self, thread: ThreadId) -> Result<Option<Saved>> {
+        one(self.conn(), "WHERE thread = $1 ORDER BY id DESC LIMIT 1", Bind::Number(thread.0)).await
+    }
+
+    /// Saves state and event; the event's number is returned. A first event inserts the rollback.
+    ///
+    /// # Errors
+    /// `Busy` when another rollback of the service is active.
+    pub async fn save_rollback(&mut self, state: &Rollback, seq: i64, event: &Event, at: At) -> Result<()> {
+        let body =
+            serde_json::to_string(state).map_err(|e| StoreError::undecodable(state.id.to_string(), e))?;
+        let blamed = matches!(state.kind, Kind::Back) && state.marked && state.moved;
+        let sql = "INSERT INTO rollbacks (id, service, thread, active, phase, seq, state, failing, target, blamed, \
+                   opened_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+                   ON CONFLICT DO NOTHING";
+        let update = "UPDATE rollbacks SET active = $4, phase = $5, seq = $6, state = $7, failing = $8, target = $9, \
+                      blamed = $10, ended_at = $12 WHERE id = $1 AND service = $2 AND thread = $3 AND opened_at = $11";
+        let saved = sqlx::query(if seq == 1 { sql } else { update })
+            .bind(state.id.0)
+            .bind(state.service.0.clone())
+            .bind(state.thread.0)
+            .bind(i64::from(state.active()))
+            .bind(state.phase.word().to_owned())
+            .bind(seq)
+            .bind(clean(&body))
+            .bind(state.failing().map(|f| f.artifact.digest.to_string()))
+            .bind(state.target().map(|t| t.digest.to_string()))
+            .bind(i64::from(blamed))
+            .bind(state.opened_at)
+            .bind(state.ended_at)
+            .execute(self.conn())
+            .await?;
+        if saved.rows_affected() != 1 {
+            return Err(StoreError::Busy(format!("another rollback of {} is active", state.service)));
+        }
+        let body = serde_json::to_string(event).map_err(|e| StoreError::undecodable(event.kind(), e))?;
+        let sql = "INSERT INTO events (rollback, seq, at, kind, v, body) VALUES ($1, $2, $3, $4, $5, $6)";
+        sqlx::query(sql)
+            .bind(state.id.0)
+            .bind(seq)
+            .bind(at)
+            .bind(event.kind().to_owned())
+            .bind(EVENT_VERSION)
+            .bind(clean(&body))
+            .execute(self.conn())
+            .await?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// As the database says.
+    pub async fn set_timer(&mut self, rollback: RollbackId, timer: Timer, at: At) -> Result<()> {
+        let sql = "INSERT INTO timers (rollback, timer, at) VALUES ($1, $2, $3) \
+                   ON CONFLICT (rollback, timer) DO UPDATE SET at = excluded.at";
+        sqlx::query(sql)
+            .bind(rollback.0)
+            .bind(timer.as_str().to_owned())
+            .bind(at)
+            .execute(self.conn())
+            .await?;
+        Ok(())
+    }
+
+    /// Whether it was armed.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn clear_timer(&mut self, rollback: RollbackId, timer: Timer) -> Result<bool> {
+        let sql = "DELETE FROM timers WHERE rollback = $1 AND timer = $2";
+        let done =
+            sqlx::query(sql).bind(rollback.0).bind(timer.as_str().to_owned()).execute(self.conn()).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Overwrites the progress of a rollback; nothing happens when it says the same.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn set_progress(&mut self, rollback: RollbackId, body: &str) -> Result<()> {
+        let sql = "INSERT INTO progress (rollback, body, revision) VALUES ($1, $2, 1) \
+                   ON CONFLICT (rollback) DO UPDATE SET body = excluded.body, revision = progress.revision + 1 \
+                   WHERE progress.body <> excluded.body";
+        sqlx::query(sql).bind(rollback.0).bind(clean(body)).execute(self.conn()).await?;
+        Ok(())
+    }
+
+    /// Has a rollback's card drawn again although no event happened to it.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn redraw(&mut self, rollback: RollbackId) -> Result<()> {
+        let sql = "INSERT INTO progress (rollback, body, revision) VALUES ($1, '', 1) \
+                   ON CONFLICT (rollback) DO UPDATE SET revision = progress.revision + 1";
+        sqlx::query(sql).bind(rollback.0).execute(self.conn()).await?;
+        Ok(())
+    }
+}
+
+/// Timers that are due, earliest first.
+///
+/// # Errors
+/// As the database says.
+pub async fn due_timers(db: &AnyPool, now: At) -> Result<Vec<(RollbackId, Timer)>> {
+    let sql = "SELECT rollback, timer FROM timers WHERE at <= $1 ORDER BY at LIMIT 100";
+    let rows: Vec<(i64, String)> = sqlx::query_as(sql).bind(now).fetch_all(db).await?;
+    let parse = |name: &str| Timer::ALL.into_iter().find(|timer| timer.as_str() == name);
+    Ok(rows.into_iter().filter_map(|(id, name)| Some((RollbackId(id), parse(&name)?))).collect())
+}
+
+/// When the next timer is due.
+///
+/// # Errors
+/// As the database says.
+pub async fn next_timer(db: &AnyPool) -> Result<Option<At>> {
+    Ok(sqlx::query_scalar("SELECT at FROM timers ORDER BY at LIMIT 1").fetch_optional(db).await?)
+}
