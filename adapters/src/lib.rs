@@ -3,6 +3,7 @@
 
 pub mod chat;
 pub mod check;
+pub mod duration;
 pub mod fault;
 pub mod metrics;
 pub mod pager;

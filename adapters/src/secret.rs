@@ -59,9 +59,8 @@ impl Source {
     pub fn read(&self) -> Result<Secret, Missing> {
         let text = match self {
             Self::Env(from) => std::env::var(&from.env).map_err(|_| Missing::Unset(self.clone()))?,
-            Self::File(from) => {
-                std::fs::read_to_string(&from.file).map_err(|error| Missing::Unreadable(self.clone(), error))?
-            }
+            Self::File(from) => std::fs::read_to_string(&from.file)
+                .map_err(|error| Missing::Unreadable(self.clone(), error))?,
         };
         match text.trim() {
             "" => Err(Missing::Empty(self.clone())),
@@ -81,6 +80,13 @@ impl Secret {
 
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+/// Reads it from where the configuration says, so that what is missing is reported at its place in the file.
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Source::deserialize(from)?.read().map_err(serde::de::Error::custom)
     }
 }
 
