@@ -12,12 +12,12 @@ mod tree;
 use std::path::Path;
 
 pub use names::{Room, Who};
-pub use problem::{Position, Problem, Step, Warning};
+pub use problem::{Path as KeyPath, Position, Problem, Step, Warning};
 pub use sections::{Config, Http, Log, LogFormat, May, Pager, Store, Token};
 pub use service::{Approval, Health, Pool, Service, Strategy, Tolerance, Traffic};
 
 use rules::Rules;
-use tree::Tree;
+use tree::{Reading, Tree};
 
 impl Config {
     /// Reads and checks a file, and reads the secrets that it names.
@@ -42,10 +42,10 @@ impl Config {
     /// As `load`.
     pub fn parse(text: &str, file: &str) -> Result<(Self, Vec<Warning>), Vec<Problem>> {
         let tree = Tree::parse(text, file)?;
-        let (config, mut problems, _) = tree::read::<Self>(&tree);
+        let Reading { value: config, mut problems, excluded, .. } = tree::read::<Self>(&tree);
         let mut warnings = Vec::new();
         if let Some(config) = &config {
-            let found = Rules::check(&tree, config);
+            let found = Rules::check(&tree, &excluded, config);
             // What was reported already is a stand-in by now, and would be reported for being empty.
             let known: Vec<_> = problems.iter().map(|problem| problem.path.clone()).collect();
             let news = |problem: &Problem| !known.iter().any(|path| problem.path.0.starts_with(&path.0));

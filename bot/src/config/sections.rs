@@ -46,12 +46,17 @@ impl Default for Store {
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Http {
-    #[serde(default = "default_listen")]
+    #[serde(default = "default_listen", deserialize_with = "address")]
     pub listen: SocketAddr,
     /// Where people reach this server, for links in messages.
     pub public_url: Option<String>,
     #[serde(default)]
     pub tokens: Vec<Token>,
+}
+
+fn address<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let parsed = String::deserialize(from)?.parse();
+    parsed.map_err(|_| serde::de::Error::custom("expected an IP address and a port, like \"127.0.0.1:8080\""))
 }
 
 fn default_listen() -> SocketAddr {

@@ -6,6 +6,7 @@ use super::*;
 
 mod documentation;
 mod mistakes;
+mod whole;
 
 /// A directory with one file of secrets per name; a configuration's `{ env = "NAME" }` become these files, since a test
 /// can't set the environment.
@@ -136,6 +137,10 @@ fn no_mistake_shows_a_secret_that_was_written_in_the_wrong_place() {
         ),
         ("[http]\nlisten = \"hunter2\"".to_owned(), "listen"),
         ("[store]\nurl = \"postgres://me:hunter2@db/x\"".to_owned(), "there is a password in the address"),
+        (
+            "[store]\nurl = \"postgres://db/x?password=hunter2\"".to_owned(),
+            "there is a password in the address",
+        ),
         ("[store]\npasword = \"hunter2\"".to_owned(), "did you mean \"password\"?"),
         ("[store]\npassword = \"hunter2".to_owned(), "not TOML"),
         ("[log]\nformat = \"hunter2\"".to_owned(), "not one of \"text\", \"json\""),

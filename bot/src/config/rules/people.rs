@@ -28,7 +28,7 @@ impl Rules<'_> {
         if single && several {
             self.problem(at.then("rooms"), "give either `room` or `rooms`");
         }
-        if !single && service.rooms().next().is_none() {
+        if !single && service.rooms().next().is_none() && self.intact(&at.then("rooms")) {
             let key = if several { "rooms" } else { "room" };
             self.advise(
                 at.then(key),
@@ -97,10 +97,11 @@ impl Rules<'_> {
                 self.platform_of(at, who);
             }
         }
-        if people.is_empty() {
+        let complete = self.intact(&listed);
+        if people.is_empty() && complete {
             let what = "nobody may approve, stop or undo a rollback";
             self.advise(listed, what, "for example approvers = [\"os:ana\"]");
-        } else {
+        } else if complete {
             self.approvals(at, service, &people);
         }
         if let Some(commander) = &service.commander {

@@ -112,13 +112,19 @@ impl Rules<'_> {
     /// Pools are described in one place and named by traffic in another.
     fn pools(&mut self, at: &Path, service: &Service) {
         let traffic = at.then("traffic");
+        if !self.intact(&traffic) {
+            return;
+        }
         let routed: Vec<_> = service.traffic.shifter.pools().into_iter().map(str::to_owned).collect();
         if let Some(misfit) = service.traffic.shifter.misfit(service.traffic.strategy) {
             self.problem(traffic.then("strategy"), misfit);
         }
+        if routed.is_empty() {
+            return;
+        }
         let described = self.declared(&at.then("pools"));
         for pool in &described {
-            self.refer(at.then("pools").then(pool.as_str()), "pool in traffic named", pool, &routed);
+            self.refer(at.then("pools").then(pool.as_str()), "pool in traffic", pool, &routed);
         }
         for pool in routed.iter().filter(|pool| !described.contains(pool)) {
             let what = format!("pool {pool:?} has no [{}.{pool}]", at.then("pools"));
@@ -161,7 +167,7 @@ impl Rules<'_> {
         if !(0.0..=100.0).contains(&health.tolerance.points) {
             self.problem(at.then("tolerance").then("points"), "must be from 0 to 100 percentage points");
         }
-        if health.http.is_empty() && health.metrics.is_empty() {
+        if health.http.is_empty() && health.metrics.is_empty() && self.intact(at) {
             let what = "nothing is observed: recovery could never be shown";
             self.advise(at.clone(), what, "add `http` checks or `metrics`");
         }

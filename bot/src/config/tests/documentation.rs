@@ -10,17 +10,15 @@ const DOCUMENT: &str = include_str!("../../../../docs/configuration.md");
 /// Keys by the types; what people name themselves is `NAME`, list items `[]`.
 fn keys(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let tree = tree::Tree::parse(text, "example.toml").unwrap();
-    let (config, problems, shapes) = tree::read::<Config>(&tree);
-    assert!(config.is_some() && problems.is_empty(), "{problems:#?}");
+    let Reading { value, problems, shapes, .. } = tree::read::<Config>(&tree);
+    assert!(value.is_some() && problems.is_empty(), "{problems:#?}");
     (shapes.known, shapes.present)
 }
 
 #[test]
 fn the_example_is_valid_and_has_every_key() {
-    let text = Secrets::new();
-    let text = text.put_in(EXAMPLE);
-    let (known, present) = keys(&text);
-    // One of the two: both are in the example, in different services.
+    let secrets = Secrets::new();
+    let (known, present) = keys(&secrets.put_in(EXAMPLE));
     let missing: Vec<_> = known.difference(&present).collect();
     assert!(missing.is_empty(), "deploy/example.toml lacks {missing:?}");
 }

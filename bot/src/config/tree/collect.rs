@@ -33,8 +33,18 @@ pub struct Shapes {
     pub present: BTreeSet<String>,
 }
 
-/// The value (where enough of it could be read to look for further mistakes), every problem, and the keys.
-pub fn read<T: DeserializeOwned>(tree: &Tree<'_>) -> (Option<T>, Vec<Problem>, Shapes) {
+/// What could be read.
+pub struct Reading<T> {
+    /// There where enough could be read to look for further mistakes.
+    pub value: Option<T>,
+    pub problems: Vec<Problem>,
+    /// What had to be left out of the value.
+    pub excluded: HashSet<Path>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests compare example and document with it"))]
+    pub shapes: Shapes,
+}
+
+pub fn read<T: DeserializeOwned>(tree: &Tree<'_>) -> Reading<T> {
     let mut context = Context::default();
     let mut problems = Vec::new();
     let value = loop {
@@ -52,7 +62,7 @@ pub fn read<T: DeserializeOwned>(tree: &Tree<'_>) -> (Option<T>, Vec<Problem>, S
         let what = "unknown key".to_owned();
         problems.push(Problem { file: tree.file.to_owned(), at, path, what, advice });
     }
-    (value, problems, context.shapes.into_inner())
+    Reading { value, problems, excluded: context.excluded, shapes: context.shapes.into_inner() }
 }
 
 /// Takes note of one pass's mistake, so that the next pass gets further. False when there is nothing left to read.
@@ -61,10 +71,14 @@ fn note(error: Error, tree: &Tree<'_>, context: &mut Context, problems: &mut Vec
     match error.kind {
         Kind::Missing { key, advice } => {
             let path = at.then(key);
+            if !context.absent.insert((at.clone(), key)) {
+                // It was reported, and this kind of table takes no stand-in.
+                return !at.0.is_empty() && context.excluded.insert(at);
+            }
             if !context.excluded.contains(&path) {
                 problems.push(tree.problem(path, "missing key", advice));
             }
-            context.absent.insert((at, key))
+            true
         }
         Kind::Wrong { what, advice } => {
             problems.push(tree.problem(at.clone(), what, advice));

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-pub use collect::read;
+pub use collect::{Reading, read};
 
 use super::problem::{Path, Position, Problem, Step};
 
