@@ -75,23 +75,59 @@ pub enum Caller {
     Pagerduty(pagerduty::Config),
 }
 
-/// A section whose adapter reads secrets when it is built; loading makes sure that they are there.
-pub trait Secrets {
-    /// Key and source.
-    fn secrets(&self) -> Vec<(&'static str, &Source)>;
+/// What loading asks a section that an adapter brings, so that its mistakes are reported with all others and in place.
+/// Keys are the section's own; an empty one means the section as a whole.
+pub trait Section {
+    /// Secrets that the adapter reads when it is built.
+    fn secrets(&self) -> Vec<(&'static str, &Source)> {
+        Vec::new()
+    }
+
+    /// What the adapter would refuse to be built from.
+    fn problems(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }
 
-impl Secrets for Registry {
+impl Section for Shifter {
+    fn problems(&self) -> Vec<(&'static str, String)> {
+        let Self::Haproxy(config) = self;
+        let none = config.instances.is_empty();
+        none.then(|| ("instances", "no instance: name every HAProxy that routes the service".to_owned()))
+            .into_iter()
+            .collect()
+    }
+}
+
+impl Section for Registry {
     fn secrets(&self) -> Vec<(&'static str, &Source)> {
         let Self::Oci(config) = self;
         config.password.iter().map(|source| ("password", source)).collect()
     }
 }
 
-impl Secrets for Caller {
+impl Section for Caller {
     fn secrets(&self) -> Vec<(&'static str, &Source)> {
         let Self::Pagerduty(config) = self;
         vec![("routing_key", &config.routing_key)]
+    }
+}
+
+impl Section for Metric {}
+
+impl Section for probe::HealthConfig {
+    fn problems(&self) -> Vec<(&'static str, String)> {
+        let bad = self.status.iter().flatten().any(|status| !(100..600).contains(status));
+        bad.then(|| ("status", "statuses are from 100 to 599".to_owned())).into_iter().collect()
+    }
+}
+
+impl Section for probe::VersionConfig {
+    fn problems(&self) -> Vec<(&'static str, String)> {
+        let bad = !self.json_pointer.is_empty() && !self.json_pointer.starts_with('/');
+        bad.then(|| ("json_pointer", "it starts with a slash, like \"/digest\"".to_owned()))
+            .into_iter()
+            .collect()
     }
 }
 
@@ -178,17 +214,18 @@ mod placeholders {
         use serde::Deserialize;
 
         #[derive(Debug, Clone, Deserialize)]
-        pub struct Health {
+        pub struct HealthConfig {
             pub url: String,
-            pub status: Option<u16>,
+            pub status: Option<Vec<u16>>,
             pub contains: Option<String>,
             pub timeout: Option<Span>,
         }
 
         #[derive(Debug, Clone, Deserialize)]
-        pub struct Version {
+        pub struct VersionConfig {
             pub url: String,
-            pub json_pointer: Option<String>,
+            pub json_pointer: String,
+            pub timeout: Option<Span>,
         }
     }
 }

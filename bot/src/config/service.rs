@@ -99,10 +99,10 @@ pub enum Strategy {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Pool {
-    pub version: Option<probe::Version>,
+    pub version: Option<probe::VersionConfig>,
     /// Asked before traffic moves here.
     #[serde(default)]
-    pub health: Vec<probe::Health>,
+    pub health: Vec<probe::HealthConfig>,
 }
 
 /// What proves that the service is well again.
@@ -115,7 +115,7 @@ pub struct Health {
     #[serde(default = "three")]
     pub good_in_a_row: u32,
     #[serde(default)]
-    pub http: Vec<probe::Health>,
+    pub http: Vec<probe::HealthConfig>,
     #[serde(default)]
     pub metrics: Vec<Metric>,
     #[serde(default)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Rules;
 use crate::config::{
-    adapters::Secrets,
+    adapters::Section,
     problem::Path,
     sections::{Config, May, Store, Token},
 };
@@ -66,7 +66,7 @@ impl Rules<'_> {
     pub(super) fn pagers(&mut self, config: &Config) {
         for (name, pager) in &config.pagers {
             let at = keys!["pagers", name.as_str()];
-            self.secrets(&at, &pager.caller);
+            self.section(&at, &pager.caller);
             let used = |page: &Vec<String>| page.contains(name);
             if !config.services.values().any(|service| used(&service.page)) {
                 self.warn(at, "no service pages here", "name it in a service's `page`");
@@ -74,12 +74,16 @@ impl Rules<'_> {
         }
     }
 
-    /// Adapters read their secrets when they are built; that they are there is found out now.
-    pub(super) fn secrets(&mut self, at: &Path, section: &impl Secrets) {
+    /// What only the adapter can say of its section.
+    pub(super) fn section(&mut self, at: &Path, section: &impl Section) {
         for (key, source) in section.secrets() {
             if let Err(missing) = source.read() {
                 self.problem(at.then(key), missing.to_string());
             }
+        }
+        for (key, what) in section.problems() {
+            let at = if key.is_empty() { at.clone() } else { at.then(key) };
+            self.problem(at, what);
         }
     }
 }

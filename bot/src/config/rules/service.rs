@@ -49,8 +49,35 @@ impl Rules<'_> {
             self.pools(&at, service);
             self.times(&at, service);
             self.health(&at.then("health"), &service.health);
+            self.sections(&at, service);
         }
         self.same_alerts(config);
+    }
+
+    /// What adapters say of their sections.
+    fn sections(&mut self, at: &Path, service: &Service) {
+        if let Some(registry) = &service.registry {
+            self.section(&at.then("registry"), registry);
+        }
+        if self.intact(&at.then("traffic")) {
+            self.section(&at.then("traffic"), &service.traffic.shifter);
+        }
+        for (name, pool) in &service.pools {
+            let at = at.then("pools").then(name.as_str());
+            if let Some(version) = &pool.version {
+                self.section(&at.then("version"), version);
+            }
+            for (index, check) in pool.health.iter().enumerate() {
+                self.section(&at.then("health").then(index), check);
+            }
+        }
+        let at = at.then("health");
+        for (index, check) in service.health.http.iter().enumerate() {
+            self.section(&at.then("http").then(index), check);
+        }
+        for (index, metric) in service.health.metrics.iter().enumerate() {
+            self.section(&at.then("metrics").then(index), metric);
+        }
     }
 
     fn names(&mut self, at: &Path, name: &str, service: &Service) {
@@ -95,17 +122,13 @@ impl Rules<'_> {
     }
 
     fn artifacts(&mut self, at: &Path, service: &Service) {
-        match &service.registry {
-            Some(registry) => self.secrets(&at.then("registry"), registry),
-            None if service.must_pull() => {
-                let what = "the target has to be pulled, but there is no registry";
-                self.advise(
-                    at.then("registry"),
-                    what,
-                    "for example registry = { kind = \"oci\", repository = \"…\" }",
-                );
-            }
-            None => {}
+        if service.registry.is_none() && service.must_pull() && self.intact(&at.then("registry")) {
+            let what = "the target has to be pulled, but there is no registry";
+            self.advise(
+                at.then("registry"),
+                what,
+                "for example registry = { kind = \"oci\", repository = \"…\" }",
+            );
         }
     }
 
@@ -129,11 +152,7 @@ impl Rules<'_> {
         for pool in routed.iter().filter(|pool| !described.contains(pool)) {
             let what = format!("pool {pool:?} has no [{}.{pool}]", at.then("pools"));
             let advice = "without it, what it runs and whether it is healthy can't be asked";
-            if described.is_empty() {
-                self.warn(traffic.clone(), what, advice);
-            } else {
-                self.advise(traffic.clone(), what, advice);
-            }
+            self.warn(traffic.clone(), what, advice);
         }
     }
 

@@ -1,6 +1,11 @@
 //! Files with several things to say about them, and warnings.
 
+use proptest::prelude::*;
+
 use super::{SMALL, Secrets, problems, warnings};
+use crate::config::Config;
+
+const EXAMPLE: &str = include_str!("../../../../deploy/example.toml");
 
 #[test]
 fn every_mistake_of_a_file_is_reported_in_its_order() {
@@ -94,4 +99,29 @@ fn what_is_there_twice_is_a_warning() {
 #[test]
 fn a_file_without_a_service_does_nothing() {
     assert_eq!(warnings(""), ["x.toml:1:1: services: no service is declared; add one as [services.NAME]"]);
+}
+
+#[test]
+fn a_pool_without_a_section_is_a_warning() {
+    let found = warnings(&paged(&Secrets::new(), "").replace("[services.checkout.pools.green]\n", ""));
+    let wanted = "x.toml:11:20: services.checkout.traffic: pool \"green\" has no [services.checkout.pools.green]; \
+                  without it, what it runs and whether it is healthy can't be asked";
+    assert_eq!(found, [wanted]);
+}
+
+proptest! {
+    #[test]
+    fn no_damage_makes_reading_panic_or_never_end(at in 0..EXAMPLE.len(), cut in 0_usize..40, put in "[a-z\"\\[\\]{}=.,0-9\n ]{0,6}") {
+        if let (Some(before), Some(after)) = (EXAMPLE.get(..at), EXAMPLE.get(at + cut..)) {
+            let _ = Config::parse(&format!("{before}{put}{after}"), "x.toml");
+        }
+    }
+
+    #[test]
+    fn a_lost_line_is_a_problem_or_a_default_and_never_a_panic(lost in 0..EXAMPLE.lines().count()) {
+        let lines: Vec<_> = EXAMPLE.lines().enumerate().filter(|(nth, _)| *nth != lost).map(|(_, line)| line).collect();
+        for problem in Config::parse(&lines.join("\n"), "x.toml").err().into_iter().flatten() {
+            prop_assert!(problem.at.line <= lines.len(), "{}", problem);
+        }
+    }
 }
