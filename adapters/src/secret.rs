@@ -83,6 +83,13 @@ impl Secret {
     }
 }
 
+/// Reads it from where the configuration says, so that what is missing is reported at its place in the file.
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Source::deserialize(from)?.read().map_err(serde::de::Error::custom)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")

@@ -1,6 +1,8 @@
 //! lastgood: brings the last known-good version back, from an incident channel.
 
 pub mod clock;
+pub mod config;
 pub mod engine;
+pub mod inbound;
 pub mod service;
 pub mod store;

@@ -1,11 +1,11 @@
 //! What to tell lastgood about an HAProxy, and what in it makes no sense. Names end up in command lines of the Runtime
 //! API, where a space, a semicolon or a line feed would start something else: they are refused here, once.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::Deserialize;
 
-use crate::duration;
+use crate::duration::Span;
 
 /// ```toml
 /// instances = ["unix:/run/haproxy/admin.sock", "tcp:10.0.0.2:9999"]
@@ -19,8 +19,7 @@ pub struct Config {
     /// Every HAProxy that routes the service: `unix:/path` or `tcp:host:port` of a Runtime API socket.
     pub instances: Vec<String>,
     /// What one call may take in all; `traffic::CALL_LIMIT` unless given.
-    #[serde(default, deserialize_with = "duration::optional")]
-    pub timeout: Option<Duration>,
+    pub timeout: Option<Span>,
     /// A map entry says which backend serves.
     #[serde(default)]
     pub switch: Option<Switch>,
@@ -208,7 +207,7 @@ mod tests {
             "switch": {"map": "/m", "key": "checkout", "blue": "be_blue", "teal": "be_teal"},
         }));
         assert_eq!(config.pools(), ["blue", "teal"]);
-        assert_eq!(config.timeout, Some(Duration::from_secs(5)));
+        assert_eq!(config.timeout, Some(Span(std::time::Duration::from_secs(5))));
         assert_eq!(config.addresses().unwrap()[1].to_string(), "tcp:127.0.0.1:9999");
         assert!(matches!(config.route(), Ok(Route::Map(_))));
     }

@@ -46,7 +46,7 @@ impl HaProxy {
     /// # Errors
     /// When the configuration makes no sense; nothing is asked.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        let timeout = config.timeout.unwrap_or(CALL_LIMIT);
+        let timeout = config.timeout.map_or(CALL_LIMIT, |span| span.0);
         if timeout.is_zero() {
             return Err(ConfigError::NoTime);
         }

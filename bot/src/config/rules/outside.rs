@@ -1,0 +1,89 @@
+//! Store, HTTP and pagers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Rules;
+use crate::config::{
+    adapters::Section,
+    problem::Path,
+    sections::{Config, May, Store, Token},
+};
+
+/// Shorter secrets can be guessed by asking.
+const SHORT_SECRET: usize = 16;
+
+impl Rules<'_> {
+    pub(super) fn store(&mut self, store: &Store) {
+        let at = keys!["store", "url"];
+        let (scheme, rest) = store.url.split_once(':').unwrap_or_default();
+        let postgres = matches!(scheme, "postgres" | "postgresql");
+        let good = match scheme {
+            "sqlite" => !rest.trim_start_matches('/').is_empty() || rest == "/",
+            _ => postgres && url::Url::parse(&store.url).is_ok_and(|url| url.has_host()),
+        };
+        if !good {
+            self.advise(at, "not a store", "write \"sqlite:PATH\" or \"postgres://user@host/database\"");
+        } else if store.password.is_some() && !postgres {
+            self.problem(keys!["store", "password"], "only PostgreSQL has a password");
+        }
+    }
+
+    pub(super) fn http(&mut self, config: &Config) {
+        let mut names = BTreeSet::new();
+        let mut holders: BTreeMap<&str, &str> = BTreeMap::new();
+        for (index, token) in config.http.tokens.iter().enumerate() {
+            let at = keys!["http", "tokens", index];
+            self.token(&at, token);
+            if !names.insert(token.name.as_str()) {
+                self.problem(at.then("name"), format!("there are two tokens named {:?}", token.name));
+            }
+            if let Some(other) = holders.insert(token.secret.reveal(), &token.name) {
+                let what = format!("the same secret as token {other:?}: who calls could not be told");
+                self.problem(at.then("secret"), what);
+            }
+        }
+        let alerts = config.services.values().any(|service| !service.alerts.is_empty());
+        if alerts && !config.http.tokens.iter().any(|token| token.may(May::Alert)) {
+            let what = "services have alerts, but no token may send any";
+            self.warn(keys!["http", "tokens"], what, "add one with may = [\"alert\"]");
+        }
+    }
+
+    fn token(&mut self, at: &Path, token: &Token) {
+        let bad = |c: char| c == ':' || c.is_whitespace() || c.is_control();
+        if token.name.is_empty() || token.name.contains(bad) {
+            self.problem(at.then("name"), "a token's name is a word without a colon");
+        }
+        if token.may.is_empty() {
+            self.problem(at.then("may"), "a token that may do nothing");
+        }
+        if token.secret.reveal().chars().count() < SHORT_SECRET {
+            let what = format!("the secret is shorter than {SHORT_SECRET} characters");
+            self.warn(at.then("secret"), what, "make one with: openssl rand -hex 32");
+        }
+    }
+
+    pub(super) fn pagers(&mut self, config: &Config) {
+        for (name, pager) in &config.pagers {
+            let at = keys!["pagers", name.as_str()];
+            self.section(&at, &pager.caller);
+            let used = |page: &Vec<String>| page.contains(name);
+            if !config.services.values().any(|service| used(&service.page)) {
+                self.warn(at, "no service pages here", "name it in a service's `page`");
+            }
+        }
+    }
+
+    /// What only the adapter can say of its section.
+    pub(super) fn section(&mut self, at: &Path, section: &impl Section) {
+        for (key, source) in section.secrets() {
+            if let Err(missing) = source.read() {
+                self.problem(at.then(key), missing.to_string());
+            }
+        }
+        for (key, what) in section.problems() {
+            let at = if key.is_empty() { at.clone() } else { at.then(key) };
+            self.problem(at, what);
+        }
+    }
+}

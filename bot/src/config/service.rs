@@ -1,0 +1,180 @@
+//! One service's section.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use lastgood_adapters::duration::Span;
+use serde::Deserialize;
+
+use super::{
+    adapters::{Metric, Registry, Shifter, probe},
+    names::{Room, Who},
+};
+use crate::inbound::matcher::{Labels, Matchers};
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Service {
+    pub environment: String,
+    room: Option<Room>,
+    #[serde(default)]
+    rooms: Vec<Room>,
+    /// All must match; without any, no alert is this service's.
+    #[serde(default)]
+    pub alerts: Vec<Matchers>,
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    #[serde(default)]
+    pub approvers: Vec<Who>,
+    pub commander: Option<Who>,
+    /// How many approvers have to say yes.
+    #[serde(default = "one")]
+    pub approvals: u32,
+    #[serde(default = "yes")]
+    pub requester_may_approve: bool,
+    #[serde(default)]
+    pub approval: Approval,
+    /// Pagers, in the order in which they are tried.
+    #[serde(default)]
+    pub page: Vec<String>,
+    pub registry: Option<Registry>,
+    must_pull: Option<bool>,
+    pub traffic: Traffic,
+    #[serde(default)]
+    pub pools: BTreeMap<String, Pool>,
+    #[serde(default)]
+    pub health: Health,
+    #[serde(default = "minutes::<10>")]
+    pub min_bake: Span,
+    #[serde(default = "minutes::<1440>")]
+    pub suspect_within: Span,
+    #[serde(default = "minutes::<30>")]
+    pub expires_after: Span,
+    #[serde(default = "minutes::<5>")]
+    pub answer_within: Span,
+    #[serde(default = "minutes::<5>")]
+    pub ack_within: Span,
+    #[serde(default = "minutes::<2>")]
+    pub shift_within: Span,
+}
+
+impl Service {
+    /// Whether an alert with these labels is about this service.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        !self.alerts.is_empty() && self.alerts.iter().all(|matchers| matchers.matches(labels))
+    }
+
+    /// Every room of the service; the first is the main one.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.room.iter().chain(&self.rooms)
+    }
+
+    /// Whether the target has to come from the registry: by default only where pods are replaced; a pool has it already.
+    pub fn must_pull(&self) -> bool {
+        self.must_pull.unwrap_or(self.traffic.strategy == Strategy::Rolling)
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Approval {
+    #[default]
+    Required,
+    /// Shifts without a click.
+    None,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Traffic {
+    pub strategy: Strategy,
+    #[serde(rename = "*")]
+    pub shifter: Shifter,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    BlueGreen,
+    Canary,
+    Rolling,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Pool {
+    pub version: Option<probe::VersionConfig>,
+    /// Asked before traffic moves here.
+    #[serde(default)]
+    pub health: Vec<probe::HealthConfig>,
+}
+
+/// What proves that the service is well again.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Health {
+    #[serde(default = "seconds::<5>")]
+    pub every: Span,
+    #[serde(default = "minutes::<5>")]
+    pub recover_within: Span,
+    #[serde(default = "three")]
+    pub good_in_a_row: u32,
+    #[serde(default)]
+    pub http: Vec<probe::HealthConfig>,
+    #[serde(default)]
+    pub metrics: Vec<Metric>,
+    #[serde(default)]
+    pub tolerance: Tolerance,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            every: seconds::<5>(),
+            recover_within: minutes::<5>(),
+            good_in_a_row: three(),
+            http: Vec::new(),
+            metrics: Vec::new(),
+            tolerance: Tolerance::default(),
+        }
+    }
+}
+
+/// A metric is good at `max(factor × baseline, baseline + points)` or below.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct Tolerance {
+    #[serde(default = "default_factor")]
+    pub factor: f64,
+    /// Percentage points.
+    #[serde(default = "default_points")]
+    pub points: f64,
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self { factor: default_factor(), points: default_points() }
+    }
+}
+
+fn default_factor() -> f64 {
+    1.5
+}
+
+fn default_points() -> f64 {
+    0.5
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn three() -> u32 {
+    3
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn seconds<const N: u64>() -> Span {
+    Span(Duration::from_secs(N))
+}
+
+fn minutes<const N: u64>() -> Span {
+    Span(Duration::from_secs(60 * N))
+}
