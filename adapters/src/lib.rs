@@ -3,6 +3,7 @@
 
 pub mod chat;
 pub mod check;
+pub mod client;
 pub mod duration;
 pub mod fault;
 pub mod metrics;
@@ -13,5 +14,6 @@ pub mod secret;
 pub mod traffic;
 
 pub use check::Check;
+pub use client::BuildError;
 pub use fault::Fault;
 pub use secret::Secret;

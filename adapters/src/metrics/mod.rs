@@ -7,6 +7,7 @@ use lastgood_core::At;
 
 use crate::{Check, Fault};
 
+pub mod look_back;
 pub mod prometheus;
 
 /// One reading over the query's whole window.

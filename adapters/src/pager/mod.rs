@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Check, Fault};
 
 pub mod pagerduty;
+pub mod pagerduty_webhook;
 
 /// What the pager shows. Foreign text in it is already cut to sensible lengths; adapters cut to their own limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
