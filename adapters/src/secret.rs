@@ -59,9 +59,8 @@ impl Source {
     pub fn read(&self) -> Result<Secret, Missing> {
         let text = match self {
             Self::Env(from) => std::env::var(&from.env).map_err(|_| Missing::Unset(self.clone()))?,
-            Self::File(from) => {
-                std::fs::read_to_string(&from.file).map_err(|error| Missing::Unreadable(self.clone(), error))?
-            }
+            Self::File(from) => std::fs::read_to_string(&from.file)
+                .map_err(|error| Missing::Unreadable(self.clone(), error))?,
         };
         match text.trim() {
             "" => Err(Missing::Empty(self.clone())),

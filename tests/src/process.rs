@@ -43,7 +43,8 @@ impl Process {
 
     /// Sends a signal by name (`TERM`, `STOP`, `CONT`, `USR2`).
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        let sent =
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success(), "kill -{name} {}", self.name);
     }
 
@@ -92,7 +93,11 @@ pub async fn poll<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Optio
 }
 
 /// As `poll`, with a question that is itself awaited.
-pub async fn poll_async<T, F: Future<Output = Option<T>>>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T {
+pub async fn poll_async<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    limit: Duration,
+    mut ask: impl FnMut() -> F,
+) -> T {
     let end = Instant::now() + limit;
     loop {
         if let Some(answer) = ask().await {

@@ -8,4 +8,6 @@ pub mod rollback;
 pub mod verdict;
 pub mod words;
 
-pub use words::{Actor, Artifact, At, Digest, IncidentId, Millis, ReleaseId, RollbackId, ServiceId, Shares, ThreadId};
+pub use words::{
+    Actor, Artifact, At, Digest, IncidentId, Millis, ReleaseId, RollbackId, ServiceId, Shares, ThreadId,
+};

@@ -197,7 +197,9 @@ mod tests {
     fn a_digest_is_only_what_the_oci_specification_registers() {
         let good = format!("sha256:{}", "ab".repeat(32));
         assert_eq!(good.parse::<Digest>().unwrap().short(), "abababababab");
-        for bad in ["", "v2.4.1", "sha256:", "sha256:ABAB", &good.to_uppercase(), &format!("{good}0"), "md5:00"] {
+        for bad in
+            ["", "v2.4.1", "sha256:", "sha256:ABAB", &good.to_uppercase(), &format!("{good}0"), "md5:00"]
+        {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
         assert!(format!("sha512:{}", "0".repeat(128)).parse::<Digest>().is_ok());
