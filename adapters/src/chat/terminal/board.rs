@@ -53,6 +53,8 @@ impl Message {
 
 pub struct Board {
     screen: Screen,
+    /// Whether anybody can press keys here.
+    interactive: bool,
     size: Size,
     offset: i32,
     now: Now,
@@ -66,9 +68,10 @@ pub struct Board {
 }
 
 impl Board {
-    pub fn new(screen: Screen, size: Size, offset: i32, now: Now, nonce: String) -> Self {
+    pub fn new(screen: Screen, interactive: bool, size: Size, offset: i32, now: Now, nonce: String) -> Self {
         Self {
             screen,
+            interactive,
             size,
             offset,
             now,
@@ -197,7 +200,8 @@ impl Board {
     pub fn settle(&mut self) -> io::Result<()> {
         self.prompt = None;
         let bottom: Vec<_> = (0..self.messages.len()).filter(|place| self.at_bottom(*place)).collect();
-        self.screen.settle()?;
+        let size = (self.size)();
+        self.screen.settle(size)?;
         let mut finished: Vec<_> = bottom.into_iter().flat_map(|place| self.finish(place)).collect();
         finished.extend(self.overdue());
         self.draw(&finished)
@@ -285,6 +289,10 @@ impl Board {
         // The slash begins a command.
         let mut taken = vec!['/'];
         for (place, message) in self.messages.iter().enumerate().rev() {
+            if !self.interactive {
+                // Only shown, never pressed: nothing to keep apart.
+                taken.truncate(1);
+            }
             for (number, button) in message.card.buttons.iter().enumerate() {
                 let from_label = button.label.chars().filter(char::is_ascii_alphanumeric);
                 let mut wanted = std::iter::once(button.key).chain(from_label).chain('1'..='9');
@@ -319,6 +327,10 @@ impl Board {
                 finished.extend(prompt.rows(look.room()));
                 self.asked = Some(question);
             }
+        }
+        if self.interactive && !bottom.is_empty() && self.prompt.is_none() {
+            bottom.push(Row::new());
+            bottom.push(cells("/ command · Ctrl-C ends", Paint::Dim));
         }
         let buttons = self.messages.iter().rev().flat_map(|message| message.card.buttons.clone()).collect();
         self.offered.send_if_modified(|offered| {

@@ -17,7 +17,9 @@ pub fn setup(now: Now) -> Setup {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     Setup {
         out: Box::new(std::io::stdout()),
-        keys: Typed::begin().map(|keys| Box::new(keys) as Box<dyn Keys>),
+        // Single keys are taken only where their effect is drawn: taking them changes how the terminal shows lines, also
+        // those of a program that standard output is piped to.
+        keys: live.then(Typed::new).flatten().map(|keys| Box::new(keys) as Box<dyn Keys>),
         live,
         colour: live && !plain,
         size: Box::new(size),

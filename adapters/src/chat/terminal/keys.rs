@@ -46,23 +46,33 @@ impl Keys for mpsc::UnboundedReceiver<Key> {
 /// How long the reading thread may take to see that nobody wants keys any more.
 const LOOK_UP_EVERY: Duration = Duration::from_millis(100);
 
-/// Keys from the process's own terminal.
+/// Keys from the process's own terminal. It is taken with the first key that is waited for, not before: until then the
+/// signals that would have to give it back are not listened to.
 pub struct Typed {
+    reading: Option<Reading>,
+}
+
+struct Reading {
     keys: mpsc::UnboundedReceiver<Key>,
     stop: Arc<AtomicBool>,
 }
 
 impl Typed {
-    /// None when standard input is not a terminal, or refuses to hand over single keys.
-    pub fn begin() -> Option<Self> {
-        if !std::io::stdin().is_terminal() {
-            return None;
-        }
+    /// None when standard input is not a terminal.
+    pub fn new() -> Option<Self> {
+        std::io::stdin().is_terminal().then_some(Self { reading: None })
+    }
+}
+
+impl Reading {
+    /// None when the terminal refuses to hand over single keys.
+    fn begin() -> Option<Self> {
         restore_on_panic();
         crossterm::terminal::enable_raw_mode().ok()?;
         let (sender, keys) = mpsc::unbounded_channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        // A thread of its own: waiting for a key blocks.
         let reading = std::thread::Builder::new().name("keys".into()).spawn(move || read(&sender, &stopped));
         if reading.is_err() {
             restore();
@@ -72,7 +82,7 @@ impl Typed {
     }
 }
 
-impl Drop for Typed {
+impl Drop for Reading {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         restore();
@@ -82,7 +92,10 @@ impl Drop for Typed {
 #[async_trait]
 impl Keys for Typed {
     async fn next(&mut self) -> Option<Key> {
-        self.keys.recv().await
+        if self.reading.is_none() {
+            self.reading = Reading::begin();
+        }
+        self.reading.as_mut()?.keys.recv().await
     }
 }
 

@@ -18,7 +18,7 @@ use lastgood_core::{
 };
 use tokio::sync::watch;
 
-use super::{Abilities, Answer, Chat, Inbox, Incoming, MessageRef, Outgoing, What};
+use super::{Abilities, Answer, Chat, Inbox, Incoming, MessageRef, NotTaken, Outgoing, What};
 use crate::{Check, Fault};
 
 mod board;
@@ -56,6 +56,7 @@ pub struct Setup {
 /// The `Chat` port on a terminal. "Once" is true as far as this process goes: nobody can look what an earlier one wrote.
 pub struct Terminal {
     board: Mutex<Board>,
+    interactive: bool,
     keys: Mutex<Option<Box<dyn Keys>>>,
     actor: Actor,
     nonce: String,
@@ -66,9 +67,11 @@ pub struct Terminal {
 impl Terminal {
     pub fn new(setup: Setup) -> Self {
         let screen = Screen::new(setup.out, setup.live, setup.colour);
-        let board = Board::new(screen, setup.size, setup.offset, setup.now, setup.nonce.clone());
+        let interactive = setup.keys.is_some();
+        let board = Board::new(screen, interactive, setup.size, setup.offset, setup.now, setup.nonce.clone());
         Self {
             board: Mutex::new(board),
+            interactive,
             keys: Mutex::new(setup.keys),
             actor: Actor::new(format!("os:{}", setup.user), setup.user),
             nonce: setup.nonce,
@@ -77,8 +80,8 @@ impl Terminal {
         }
     }
 
-    /// The process's own terminal. Takes single keys from it when standard input is one, until `close` or the end of
-    /// `listen`; lines written past this adapter meanwhile would disturb the drawing.
+    /// The process's own terminal. While `listen` runs it takes single keys from it, when standard input and output are
+    /// one; lines written past this adapter meanwhile would disturb the drawing.
     pub fn stdio(now: Now) -> Self {
         Self::new(host::setup(now))
     }
@@ -86,6 +89,11 @@ impl Terminal {
     /// Who acts at this terminal.
     pub fn actor(&self) -> &Actor {
         &self.actor
+    }
+
+    /// Whether a person can press keys here: where not, somebody else has to decide.
+    pub fn interactive(&self) -> bool {
+        self.interactive
     }
 
     /// All buttons that can be pressed now, the newest card's first.
@@ -102,11 +110,10 @@ impl Terminal {
     /// Writes the last state of all cards and gives the terminal back. What is sent later is appended.
     pub fn close(&self) {
         self.ended.send_replace(true);
-        if let Err(error) = self.board().settle() {
-            tracing::debug!(%error, "the terminal is gone");
-        }
         drop(self.keys.lock().unwrap_or_else(PoisonError::into_inner).take());
+        // Before writing: only a terminal that was given back begins a line where it should.
         keys::restore();
+        self.draw(Board::settle);
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -178,7 +185,7 @@ impl Terminal {
                 room: room.clone(),
                 what: what.clone(),
             };
-            let (action, form) = match inbox.take(incoming).await {
+            let (action, form) = match self.taken(keys, inbox, incoming).await {
                 Ok(Answer::Done) => return,
                 Ok(Answer::Private(card)) => return self.draw(|board| board.whisper(&card)),
                 Ok(Answer::Ask { action, form }) => (action, form),
@@ -194,6 +201,28 @@ impl Terminal {
             };
             inputs.extend(more);
             what = What::Press { action, inputs };
+        }
+    }
+
+    /// Waits for the answer. What is typed meanwhile is dropped, since it was meant for what the screen no longer shows;
+    /// only the wish to end is kept.
+    async fn taken(
+        &self,
+        keys: &mut dyn Keys,
+        inbox: &dyn Inbox,
+        incoming: Incoming,
+    ) -> Result<Answer, NotTaken> {
+        let mut taking = inbox.take(incoming);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut taking => return answer,
+                key = keys.next() => match key {
+                    Some(Key::Interrupt) => drop(self.ended.send_replace(true)),
+                    Some(_) => {}
+                    None => return taking.await,
+                },
+            }
         }
     }
 

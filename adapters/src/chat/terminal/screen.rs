@@ -26,9 +26,9 @@ impl Screen {
     ///
     /// # Errors
     /// When the output can't be written.
-    pub fn settle(&mut self) -> io::Result<()> {
+    pub fn settle(&mut self, size: (usize, usize)) -> io::Result<()> {
         if self.live {
-            self.show(&[], &[], (80, 24))?;
+            self.show(&[], &[], size)?;
             self.live = false;
         }
         Ok(())

@@ -7,7 +7,6 @@ use lastgood_core::card::{Field, Form, Input, Picture, Span, Style};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::chat::NotTaken;
 
 /// 2023-11-14 22:13:20 UTC.
 const BEGAN: i64 = 1_700_000_000_000;
@@ -304,6 +303,8 @@ async fn in_a_terminal_a_card_changes_in_place() {
 
       ▶ Traffic goes to v2.4.0                     22:13:20 UTC
       ┃ blue  60 %
+
+    / command · Ctrl-C ends
     "#);
     desk.terminal.update(&status, &Card::new(Colour::Good, "Traffic is on v2.4.0")).await.unwrap();
     desk.terminal.update(&root, &Card::new(Colour::Good, "RB-1: recovered")).await.unwrap();
@@ -325,13 +326,13 @@ async fn what_does_not_fit_is_left_out_at_the_top() {
     desk.post(Some(&root), shifting(5)).await;
     assert_snapshot!(desk.output.screen().trim_matches('\n'), @r#"
     ── #incidents ─────────────────────────────────────────────
-    … 8 more lines above
-    ┃ Approver  @ana
-    ┃
+    … 10 more lines above
     ┃ [a] Approve   [r] Reject…   [o] Other target
 
       ▶ Traffic goes to v2.4.0                     22:13:20 UTC
       ┃ blue  5 %
+
+    / command · Ctrl-C ends
     "#);
 }
 

@@ -50,7 +50,13 @@ fn misleads(c: char) -> bool {
 
 /// Columns that a row takes.
 pub fn columns(row: &[Cell]) -> usize {
-    row.iter().map(|(c, _)| c.width().unwrap_or(0)).sum()
+    row.iter().map(|(c, _)| wide(*c)).sum()
+}
+
+/// The sign that makes its neighbour an emoji takes no column itself but may make the neighbour wider; better to leave a
+/// column free than to draw past the end of a line.
+fn wide(c: char) -> usize {
+    if c == '\u{fe0f}' { 1 } else { c.width().unwrap_or(0) }
 }
 
 /// Breaks at spaces where it can and inside words where it must; line feeds always break. Never returns nothing.
@@ -87,7 +93,7 @@ fn wrap_paragraph(paragraph: &[Cell], width: usize, rows: &mut Vec<Row>) {
 fn break_word(word: &[Cell], width: usize, row: &mut Row, rows: &mut Vec<Row>) {
     let mut used = 0;
     for cell in word {
-        let wide = cell.0.width().unwrap_or(0);
+        let wide = wide(cell.0);
         if used + wide > width && used > 0 {
             rows.push(std::mem::take(row));
             used = 0;

@@ -1,10 +1,10 @@
 //! What a monitoring system would send, measured from the traffic.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use lastgood_core::{At, Millis};
 
-use super::{Counts, Now, SERVICE};
+use super::{Counts, SERVICE};
 
 /// Far enough back to be sure: about sixty requests a second.
 const MEASURED: Millis = 2_000;
@@ -25,12 +25,12 @@ pub struct Alert {
 }
 
 /// Waits for requests, not for time: the world's own traffic decides when there is something to say.
-pub async fn measured(counts: &Arc<Counts>, now: &Now) -> Alert {
+pub async fn measured(counts: &Counts) -> Alert {
     let mut requests = counts.requests();
     loop {
         let seen = counts.measured(MEASURED);
         if let Some(rate) = seen.rate().filter(|rate| *rate > FIRES_ABOVE && seen.requests >= ENOUGH) {
-            return alert(rate, seen.requests, seen.errors, now());
+            return alert(rate, seen.requests, seen.errors, counts.now());
         }
         if requests.changed().await.is_err() {
             // The counts are held by the caller, so this can't be; waiting for ever is what "no alert" means.

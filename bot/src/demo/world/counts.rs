@@ -70,21 +70,29 @@ impl Counts {
         }
     }
 
-    pub fn record(&self, failed: bool) {
-        let number = (self.now)().div_euclid(BUCKET);
+    /// Counts a request by the time at which it was routed, so that nothing that went to the old side is ever taken for
+    /// traffic after a shift.
+    pub fn record(&self, at: At, failed: bool) {
+        let number = at.div_euclid(BUCKET);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that was set back must not lose counts: they go where the newest are.
         if buckets.back().is_none_or(|last| last.number < number) {
             buckets.push_back(Bucket { number, seen: Seen::default() });
             if buckets.len() > KEPT {
                 buckets.pop_front();
             }
         }
-        if let Some(last) = buckets.back_mut() {
-            last.seen.add(1.0, f64::from(u8::from(failed)));
+        // A clock that was set back must not lose counts: without a bucket of their own they go to the newest.
+        let own = buckets.iter().rposition(|bucket| bucket.number == number);
+        let place = own.unwrap_or(buckets.len().saturating_sub(1));
+        if let Some(bucket) = buckets.get_mut(place) {
+            bucket.seen.add(1.0, f64::from(u8::from(failed)));
         }
         drop(buckets);
         self.requests.send_modify(|requests| *requests += 1);
+    }
+
+    pub fn now(&self) -> At {
+        (self.now)()
     }
 
     /// Requests seen so far; changes with each.
@@ -92,9 +100,9 @@ impl Counts {
         self.requests.subscribe()
     }
 
-    /// What was measured (or is told) between two times, the second not included, in whole buckets.
+    /// What was measured (or is told) in the buckets that lie wholly between two times.
     pub fn between(&self, from: At, to: At) -> Seen {
-        let (from, to) = (from.div_euclid(BUCKET), to.div_euclid(BUCKET));
+        let (from, to) = ((from + BUCKET - 1).div_euclid(BUCKET), to.div_euclid(BUCKET));
         let mut seen = Seen::default();
         for number in from..to.min(self.began) {
             let rate = if number * BUCKET < self.live_at { TOLD_GOOD } else { TOLD_BAD };
@@ -140,7 +148,7 @@ mod tests {
 
         for n in 0..10 {
             time.fetch_add(50, Ordering::Relaxed);
-            counts.record(n % 5 == 0);
+            counts.record(time.load(Ordering::Relaxed), n % 5 == 0);
         }
         time.fetch_add(100, Ordering::Relaxed);
         assert_eq!(counts.measured(2_000), Seen { requests: 10.0, errors: 2.0 });
@@ -154,11 +162,19 @@ mod tests {
     }
 
     #[test]
+    fn a_stretch_never_reaches_back_before_its_beginning() {
+        let (_, counts) = clocked();
+        counts.record(1_000_040, true);
+        counts.record(1_000_140, false);
+        assert_eq!(counts.between(1_000_050, 1_000_250), Seen { requests: 1.0, errors: 0.0 });
+    }
+
+    #[test]
     fn a_clock_set_back_loses_nothing() {
         let (time, counts) = clocked();
-        counts.record(false);
+        counts.record(1_000_000, false);
         time.fetch_sub(5_000, Ordering::Relaxed);
-        counts.record(true);
+        counts.record(counts.now(), true);
         assert_eq!(counts.between(1_000_000, 1_001_000), Seen { requests: 2.0, errors: 1.0 });
     }
 }

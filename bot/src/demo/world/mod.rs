@@ -93,7 +93,6 @@ pub enum NoWorld {
 pub struct World {
     pub releases: Vec<Deployed>,
     pub pools: Vec<Pool>,
-    now: Now,
     counts: Arc<Counts>,
     switch: Arc<Switch>,
     pager: Arc<SilentPager>,
@@ -140,7 +139,7 @@ impl World {
         }
 
         let live = releases.first().ok_or(NoWorld::Story("nothing was ever deployed"))?;
-        let counts = Arc::new(Counts::new(Arc::clone(&now), live.ago));
+        let counts = Arc::new(Counts::new(now, live.ago));
         let switch = Arc::new(Switch::new(client.clone(), behind, Arc::clone(&counts)));
         let front = serve(&mut tasks, &stopped, switch::app(Arc::clone(&switch))).await?;
         tasks.spawn(switch::turn(Arc::clone(&switch), stopped.clone()));
@@ -148,7 +147,6 @@ impl World {
         Ok(Self {
             releases,
             pools,
-            now,
             counts,
             switch,
             pager: Arc::default(),
@@ -200,7 +198,7 @@ impl World {
     /// Waits until enough of the traffic has been seen to say that too much of it fails, then says so as a monitoring
     /// system would.
     pub async fn alert(&self) -> Alert {
-        alert::measured(&self.counts, &self.now).await
+        alert::measured(&self.counts).await
     }
 
     /// Ends every server and client, waiting a bounded time.

@@ -106,9 +106,10 @@ pub fn app(switch: Arc<Switch>) -> Router {
 
 /// Hands one request on. Health probes pass like everything else but are not counted: the error rate is the customers'.
 async fn pass(State(switch): State<Arc<Switch>>, method: Method, uri: Uri, body: Bytes) -> Response {
+    let at = switch.counts.now();
     let answer = forward(&switch, method, &uri, body).await;
     if uri.path() != "/healthz" {
-        switch.counts.record(answer.status().is_server_error());
+        switch.counts.record(at, answer.status().is_server_error());
     }
     answer
 }
