@@ -2,7 +2,9 @@
 
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod inbound;
+pub mod render;
 pub mod service;
 pub mod store;

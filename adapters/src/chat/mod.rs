@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Check, Fault};
 
+pub mod terminal;
+
 /// A message that was sent: opaque outside its adapter (Slack: channel and ts; Discord: channel and message id).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

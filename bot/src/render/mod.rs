@@ -1,0 +1,3 @@
+//! From what happened to what people read.
+
+pub mod spark;
