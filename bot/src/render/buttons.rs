@@ -37,10 +37,13 @@ pub fn of(view: &View) -> Vec<Button> {
     if run.active() {
         buttons.extend(paging(run));
     }
-    if doubted(run) {
-        // Calling somebody is what a doubtful proposal leads with.
-        buttons.sort_by_key(|button| button.key != 'p' && button.key != 'k');
-    }
+    // Calling somebody is what a doubtful proposal leads with, and who was called says so before anything else.
+    let first: &[char] = match run.phase {
+        Phase::Proposed { .. } if doubted(run) => &['p', 'k'],
+        Phase::Escalated { .. } => &['k'],
+        _ => &[],
+    };
+    buttons.sort_by_key(|button| !first.contains(&button.key));
     buttons
 }
 

@@ -8,8 +8,7 @@ use lastgood_core::{
 use super::{
     View, health,
     words::{
-        cut, failing, failing_name, foreign, going_to, is_undo, routing, strong, target_name, traffic,
-        version, who,
+        cut, failing, failing_name, foreign, is_undo, routing, strong, target_name, traffic, version, who,
     },
 };
 
@@ -25,7 +24,7 @@ pub fn title(run: &Rollback, end: &End) -> String {
     match end {
         End::Rejected { by, .. } => format!("rejected by {}", cut(&by.name, 40)),
         End::Expired => "expired without a decision".to_owned(),
-        End::Superseded { .. } => "superseded".to_owned(),
+        End::Superseded { reason } => format!("superseded ({})", cut(reason, 80)),
         End::Stopped { by } => format!("stopped by {}", cut(&by.name, 40)),
         End::Recovered => format!("recovered on {}", target_name(run)),
         End::HandedOver { by } => format!("handed over to {}", cut(&by.name, 40)),
@@ -105,10 +104,7 @@ fn good(run: &Rollback) -> String {
 fn live(run: &Rollback, end: &End) -> Line {
     let mut line = line![strong("Live now: ")];
     match (end, &run.before) {
-        (End::Recovered, _) => {
-            line.extend([going_to(run), ", ".into()]);
-            line.extend(traffic(run));
-        }
+        (End::Recovered, _) => line.extend(traffic(run)),
         (End::Undone { .. }, Some(before)) => line.extend(routing(run, before)),
         _ if !run.moved => {
             line.extend(unmoved(run));
@@ -134,7 +130,6 @@ fn unmoved(run: &Rollback) -> Line {
 /// What the gate says of the failing artifact.
 fn mark(view: &View) -> Option<Line> {
     let run = view.rollback;
-    let ended_well = matches!(run.phase, lastgood_core::rollback::Phase::Ended { end: End::Recovered });
     if !run.marked {
         return (!run.moved && run.failing().is_some() && !is_undo(run)).then(|| match view.gate_refuses {
             true => {
@@ -143,11 +138,7 @@ fn mark(view: &View) -> Option<Line> {
             false => line!["Nothing was marked."],
         });
     }
-    let mut line = line![strong("Marked: "), failing(run), " is unstable"];
-    line.push(match ended_well {
-        true => ".".into(),
-        false => " until somebody finds otherwise.".into(),
-    });
+    let mut line = line![strong("Marked: "), failing(run), " is unstable."];
     line.push(match view.gate_refuses {
         true => " The gate refuses to deploy it again.".into(),
         false => {

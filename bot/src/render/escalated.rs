@@ -13,8 +13,8 @@ use super::{
     action::{Action, Verb},
     buttons, health, paging, proposal,
     words::{
-        cut, failing, failing_name, foreign, going_to, name, routing, strong, target_name, traffic, version,
-        who,
+        cut, failing, failing_name, foreign, going_to, is_undo, name, routing, strong, target_name, traffic,
+        version, who,
     },
 };
 
@@ -86,9 +86,7 @@ fn body(mut card: Card, view: &View, why: &Why) -> Card {
     now.extend(where_now(run, why));
     card = card.line(now);
     if let Why::NoCandidate { .. } = why {
-        if let Some(proposal) = &run.proposal {
-            card = proposal::possible(proposal::skipped(card, proposal), run);
-        }
+        card = proposal::possible(proposal::skipped(card, run), run);
     }
     if let Some(text) = paging::nobody(run) {
         card = card.line(text);
@@ -196,14 +194,18 @@ fn purpose(run: &Rollback, why: &Why, verb: Verb) -> Option<Line> {
         Verb::Retry => retry(run, why),
         Verb::Next => match buttons::next_candidate(run) {
             Some(_) => line!["ends this run and proposes that version, with a vote of its own."],
+            None if run.target().is_none() => line!["ends this run and starts a new one."],
             None => line!["ends this run and looks again, without ", going_to(run), "."],
         },
         Verb::Undo => {
             let mut line = line!["asks to put traffic back as it was: "];
             line.extend(run.before.as_ref().map(|before| routing(run, before)).unwrap_or_default());
-            line.push(
-                format!(". It needs a reason and a vote; {} is what failed.", failing_name(run)).into(),
-            );
+            line.push(match is_undo(run) {
+                true => ". It needs a reason and a vote.".into(),
+                false => {
+                    format!(". It needs a reason and a vote; {} is what failed.", failing_name(run)).into()
+                }
+            });
             line
         }
         Verb::HandOver => line!["lastgood does nothing more; you take it from here by hand."],

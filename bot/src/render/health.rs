@@ -10,7 +10,7 @@ use lastgood_core::{
 use super::{
     View,
     spark::{percent, sparkline},
-    words::{cut, foreign, going_to, strong},
+    words::{cut, foreign, going_to, strong, traffic},
 };
 
 /// Points of a curve: what fits a phone's line.
@@ -31,6 +31,7 @@ pub fn watching(mut card: Card, view: &View) -> Card {
             foreign(detail)
         ]);
     }
+    card = card.field("Traffic now", traffic(run));
     if series.seen() > 0 {
         card = measured(card, view, last, *since);
     }
@@ -67,10 +68,9 @@ fn now_what(run: &Rollback, series: &Series, since: At, overdue: bool) -> Line {
 /// Every metric and check of one observation as fields.
 pub fn measured(mut card: Card, view: &View, seen: &Observation, since: At) -> Card {
     for metric in seen.metrics.iter().take(METRICS) {
-        card = card.field(cut(&metric.name, 60), reading(metric, since));
-        if let Some(curve) = curve(view, metric) {
-            card = card.field(format!("{}, so far", cut(&metric.name, 48)), curve);
-        }
+        let mut line = reading(metric, since);
+        line.extend(curve(view, metric).into_iter().flat_map(|curve| [" ".into(), curve]));
+        card = card.field(cut(&metric.name, 60), line);
     }
     for probe in seen.probes.iter().take(PROBES) {
         card = card.field(cut(&probe.name, 60), probed(probe));
@@ -93,14 +93,14 @@ fn reading(metric: &Measured, since: At) -> Line {
             line![strong("no data"), ": ", foreign(why)]
         }
         Some(_) if metric.covers_from < since => {
-            line!["too early: it still measures the time before the shift"]
+            line!["too early, it still measures the time before the shift"]
         }
         Some(rate) if rate <= metric.limit => line![strong(percent(rate)), ", good"],
         Some(rate) => line![strong(percent(rate)), ", too high"],
     };
     line.push(format!(" (limit {}", percent(metric.limit)).into());
     line.push(match metric.baseline {
-        Some(baseline) => format!(", was {} before the failing release)", percent(baseline)).into(),
+        Some(baseline) => format!(", normal {})", percent(baseline)).into(),
         None => ", no baseline known)".into(),
     });
     line

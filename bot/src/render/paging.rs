@@ -21,6 +21,9 @@ pub fn summary(view: &View) -> Option<Line> {
     let run = view.rollback;
     let last = run.pages.last()?;
     let mut line = match (&last.acknowledged, last.delivered) {
+        (None, _) if !run.active() => {
+            line![pager(view, last.target), " was called at ", Span::Time(last.at), "; the call has ended"]
+        }
         (Some(by), _) => line!["acknowledged by ", who(by)],
         (None, None) => line!["calling ", pager(view, last.target), " since ", Span::Time(last.at)],
         (None, Some(true)) => line![
@@ -52,7 +55,8 @@ pub fn paged(view: &View, escalation: u32) -> Option<Card> {
     let page = run.pages.iter().find(|page| page.escalation == escalation)?;
     let name = || pager(view, page.target);
     let Some(failure) = page.failure.as_deref() else {
-        let title = format!("{}: {} was paged", run.id, plain(view, page));
+        let again = if escalation > 1 { format!(" (call {escalation})") } else { String::new() };
+        let title = format!("{}: {} was paged{again}", run.id, plain(view, page));
         return Some(Card::new(Colour::Warning, title).line(line!["Because: ", foreign(&page.why)]));
     };
     let title = format!("{}: {} could not be paged", run.id, plain(view, page));

@@ -4,9 +4,7 @@
 use lastgood_core::{
     Actor,
     card::{Card, Colour},
-    rollback::{
-        Applied, Approval, Decision, Event, Fetched, Phase, Preflighted, Rollback, ShiftReading, Timer,
-    },
+    rollback::{Applied, Decision, Event, Fetched, Phase, Preflighted, Rollback, ShiftReading, Timer},
     verdict::Observation,
     words::spell,
 };
@@ -65,7 +63,9 @@ fn of_phase(before: &Rollback, event: &Event, view: &View) -> Option<Card> {
         return None;
     }
     match &run.phase {
-        Phase::Proposed { .. } if matches!(event, Event::Surveyed { .. }) => proposal::post(view),
+        Phase::Proposed { .. } | Phase::Deciding if matches!(event, Event::Surveyed { .. }) => {
+            proposal::post(view)
+        }
         Phase::Fetching => Some(approved(view)),
         Phase::Shifting { .. } => Some(shifting(run)),
         Phase::Observing { .. } if matches!(event, Event::ShiftRead { .. }) => Some(shifted(run)),
@@ -77,12 +77,10 @@ fn of_phase(before: &Rollback, event: &Event, view: &View) -> Option<Card> {
 
 fn approved(view: &View) -> Card {
     let run = view.rollback;
-    let mut card = note(run, Colour::Working, &format!("approved, going to {}", target_name(run)));
-    if run.approvals.is_empty() && run.policy.approval == Approval::None {
-        card = card.line(line![
-            strong("Nobody was asked: "),
-            "the configuration lets this service roll back without approval (approval = none)."
-        ]);
+    let mut card = note(run, Colour::Working, &format!("going to {}", target_name(run)))
+        .line("Nothing has changed since the proposal.");
+    if proposal::nobody_asked(run) {
+        card = card.line(line![strong("Nobody was asked: "), "approval = none."]);
     } else {
         let mut line = line!["Approved by "];
         line.extend(people(&run.approvals));
@@ -133,29 +131,47 @@ fn shifted(run: &Rollback) -> Card {
     ))
 }
 
-/// What is worth a card whatever phase follows.
+/// What is worth a card whatever phase follows: first what people did.
 fn of_event(before: &Rollback, event: &Event, view: &View) -> Option<Card> {
     let run = view.rollback;
     match event {
         Event::Approved { by, .. } => voted(before, run, by),
         Event::Chosen { by, .. } => Some(proposal::chosen(view, by)),
-        Event::ProposeAnyway { by, .. } => Some(by_person(run, by, "proposes the rollback all the same.")),
-        Event::StopAsked { by, .. } if run.active() => {
-            Some(by_person(run, by, "stopped it. No further step is taken; reading where traffic is now."))
+        Event::ProposeAnyway { by, .. } => {
+            Some(by_person(run, by, "proposed anyway", "proposes the rollback all the same."))
         }
-        Event::RetryAsked { by, .. } => Some(retried(before, run, by)),
+        Event::StopAsked { by, .. } if run.active() => Some(by_person(
+            run,
+            by,
+            "stopping",
+            "stopped it. No further step is taken; reading where traffic is now.",
+        )),
+        Event::RetryAsked { by, .. } => Some(retried(run, by)),
         Event::OverrideUnreachable { by, reason, .. } => Some(
             note(run, Colour::Warning, "going on without unreachable instances")
                 .line(line![who(by), " goes on without ", foreign(&run.without.join(", "))])
                 .line(line!["Reason: ", foreign(reason)]),
         ),
         Event::UndoAsked { by, reason, .. } => {
-            let card = by_person(run, by, "asked to undo it; a run of its own puts that to the vote.");
+            let card = by_person(
+                run,
+                by,
+                "undo asked for",
+                "asked to undo it; a run of its own puts that to the vote.",
+            );
             Some(match reason {
                 Some(reason) => card.line(line!["Reason: ", foreign(reason)]),
                 None => card,
             })
         }
+        _ => of_surroundings(before, event, view),
+    }
+}
+
+/// Pagers, clocks, alerts and pipelines.
+fn of_surroundings(before: &Rollback, event: &Event, view: &View) -> Option<Card> {
+    let run = view.rollback;
+    match event {
         Event::Acknowledged { by } => Some(paging::acknowledged(run, by)),
         Event::CommanderSet { by, commander } => {
             Some(note(run, Colour::Neutral, "a new incident commander").line(line![
@@ -233,10 +249,8 @@ fn of_outcome(run: &Rollback, event: &Event) -> Option<Card> {
     }
 }
 
-fn by_person(run: &Rollback, by: &Actor, did: &str) -> Card {
-    use lastgood_core::card::plain;
-    let title = format!("{}: {}", run.id, plain(&[foreign(&by.name)]));
-    Card::new(Colour::Neutral, title).line(line![who(by), " ", did])
+fn by_person(run: &Rollback, by: &Actor, title: &str, did: &str) -> Card {
+    note(run, Colour::Neutral, title).line(line![who(by), " ", did])
 }
 
 fn voted(before: &Rollback, run: &Rollback, by: &Actor) -> Option<Card> {
@@ -248,8 +262,8 @@ fn voted(before: &Rollback, run: &Rollback, by: &Actor) -> Option<Card> {
     }
     let missing =
         usize::try_from(run.policy.approvals).unwrap_or(usize::MAX).saturating_sub(run.approvals.len());
-    let mut card =
-        note(run, Colour::Neutral, "approved").line(line![who(by), " approved ", going_to(run), "."]);
+    let votes = format!("approved, {} of {}", run.approvals.len(), run.policy.approvals.max(1));
+    let mut card = note(run, Colour::Neutral, &votes).line(line![who(by), " approved ", going_to(run), "."]);
     for reason in run.reasons.iter().skip(before.reasons.len()) {
         card = card.line(line!["Reason: ", foreign(reason)]);
     }
@@ -260,13 +274,13 @@ fn voted(before: &Rollback, run: &Rollback, by: &Actor) -> Option<Card> {
     })
 }
 
-fn retried(before: &Rollback, run: &Rollback, by: &Actor) -> Card {
-    let did = match (&run.phase, &before.phase) {
-        (Phase::Observing { .. }, _) => "watches health once more.",
-        (Phase::Surveying, _) => "asked to look again.",
+fn retried(run: &Rollback, by: &Actor) -> Card {
+    let did = match &run.phase {
+        Phase::Observing { .. } => "gives it more time: health is watched once more.",
+        Phase::Surveying => "asked to look again.",
         _ => "asked to try again: preflight first, then the shift.",
     };
-    by_person(run, by, did)
+    by_person(run, by, "once more", did)
 }
 
 fn timer_fired(before: &Rollback, view: &View, timer: Timer) -> Option<Card> {

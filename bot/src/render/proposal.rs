@@ -3,7 +3,7 @@
 use lastgood_core::{
     card::{Card, Line, Span},
     inventory::choice::{Candidate, Suspect},
-    rollback::{Approval, Kind, Proposal, Rollback},
+    rollback::{Approval, Kind, Phase, Proposal, Rollback},
     words::spell,
 };
 
@@ -39,7 +39,7 @@ pub fn card(mut card: Card, view: &View, confirming: bool) -> Card {
         card = card.line(line);
     }
     card = caveats(card, proposal, confirming);
-    card = skipped(card, proposal);
+    card = skipped(card, run);
     for note in proposal.notes.iter().take(NOTES) {
         card = card.line(line!["Note: ", foreign(note)]);
     }
@@ -65,9 +65,7 @@ pub fn known(view: &View, proposal: &Proposal) -> Vec<Line> {
         lines.push(line![
             strong("Warning: "),
             version(&proposal.target),
-            " is the version that ",
-            format!("{of} rolled back"),
-            if view.gate_refuses { "; it is marked unstable." } else { "." }
+            format!(" is what {of} moved traffic away from.")
         ]);
         return lines;
     }
@@ -99,7 +97,8 @@ fn went_live(run: &Rollback, failing: &Suspect) -> Line {
 }
 
 fn proposed(run: &Rollback, proposal: &Proposal) -> Line {
-    let mut line = line![strong("Proposed: "), "all traffic back to ", version(&proposal.target), ". "];
+    let what = if proposal.doubt.is_some() { "Possible, not proposed yet: " } else { "Proposed: " };
+    let mut line = line![strong(what), "all traffic back to ", version(&proposal.target), ". "];
     if is_undo(run) {
         line = line![strong("Proposed: "), "traffic as it was: "];
         line.extend(routing(run, &proposal.to));
@@ -163,7 +162,9 @@ fn caveats(mut card: Card, proposal: &Proposal, confirming: bool) -> Card {
 }
 
 /// Releases that were passed over, each with its reason.
-pub fn skipped(mut card: Card, proposal: &Proposal) -> Card {
+pub fn skipped(mut card: Card, run: &Rollback) -> Card {
+    // An undo passes nothing over: it goes back to where it came from.
+    let Some(proposal) = run.proposal.as_ref().filter(|_| !is_undo(run)) else { return card };
     let skipped: Vec<_> = proposal
         .candidates
         .iter()
@@ -186,7 +187,12 @@ pub fn skipped(mut card: Card, proposal: &Proposal) -> Card {
 fn next(view: &View, proposal: &Proposal, confirming: bool) -> Line {
     let run = view.rollback;
     if proposal.doubt.is_some() {
-        let call = if run.policy.pagers == 0 { "Call the incident commander" } else { "Page the commander" };
+        let call = match (run.ringing(), &run.commander) {
+            (Some(_), _) => "the commander is being called",
+            (None, Some(_)) => "talk to the commander",
+            (None, None) if run.policy.pagers == 0 => "call the incident commander",
+            (None, None) => "page the commander",
+        };
         return line![
             strong("First: "),
             call,
@@ -195,9 +201,10 @@ fn next(view: &View, proposal: &Proposal, confirming: bool) -> Line {
     }
     let mut line = line![strong("Now: ")];
     if confirming && !proposal.caveats.is_empty() {
-        line.push("somebody wants to approve; one more click says that the points above are known. ".into());
+        line.push("one more click says that the points above are known. Until then nothing moves.".into());
+        return line;
     }
-    line.push(format!("{} decides; nothing moves before that.", voters(run)).into());
+    line.push(format!("{}; nothing moves before that.", voters(run)).into());
     line
 }
 
@@ -205,14 +212,21 @@ fn next(view: &View, proposal: &Proposal, confirming: bool) -> Line {
 fn voters(run: &Rollback) -> String {
     let service = cut(&run.service.0, 60);
     match run.policy.approvals {
-        0 | 1 => format!("an approver of {service}"),
-        n => format!("a vote of {n} approvers of {service}"),
+        0 | 1 => format!("an approver of {service} decides"),
+        n => format!("{n} approvers of {service} have to agree"),
     }
+}
+
+/// The configuration lets the service roll back without a click, and this run made use of it.
+pub fn nobody_asked(run: &Rollback) -> bool {
+    let decided = !matches!(run.phase, Phase::Surveying | Phase::Proposed { .. });
+    let going = run.approved_at.is_some() || matches!(run.phase, Phase::Deciding);
+    run.policy.approval == Approval::None && run.approvals.is_empty() && decided && going
 }
 
 /// `1 of 2 (ana)`
 pub fn approvals(run: &Rollback) -> Line {
-    if run.policy.approval == Approval::None && run.approvals.is_empty() && run.approved_at.is_some() {
+    if nobody_asked(run) {
         return line!["none asked for: the configuration says approval = none"];
     }
     let mut line = line![format!("{} of {}", run.approvals.len(), run.policy.approvals.max(1))];
@@ -221,7 +235,8 @@ pub fn approvals(run: &Rollback) -> Line {
         line.extend(people(&run.approvals));
         line.push(")".into());
     }
-    if let (Some(by), false) = (&run.by, run.policy.requester_may_approve) {
+    let voting = matches!(run.phase, Phase::Proposed { .. });
+    if let (Some(by), true) = (&run.by, voting && !run.policy.requester_may_approve) {
         line.extend(["; not by ".into(), who(by), ", who asked for it".into()]);
     }
     line
@@ -262,6 +277,7 @@ pub fn post(view: &View) -> Option<Card> {
     let proposal = run.proposal.as_ref()?;
     let colour = lastgood_core::card::Colour::Warning;
     let title = match is_undo(run) {
+        _ if proposal.doubt.is_some() => format!("{}: an alert, and maybe not the release", run.id),
         true => format!("{}: proposed to go back to {}", run.id, name(&proposal.target)),
         false => format!("{}: proposed {} → {}", run.id, failing_name(run), name(&proposal.target)),
     };
@@ -277,8 +293,14 @@ pub fn post(view: &View) -> Option<Card> {
     }
     card = card.line(proposed(run, proposal));
     card = caveats(card, proposal, false);
-    card = skipped(card, proposal);
-    Some(card.line("Decide on the card at the top of the thread."))
+    card = skipped(card, run);
+    Some(match nobody_asked(run) {
+        true => card.line(line![
+            strong("Nobody is asked: "),
+            "the configuration lets this service roll back without approval (approval = none)."
+        ]),
+        false => card.line("Decide on the card at the top of the thread."),
+    })
 }
 
 /// Somebody chose another target.

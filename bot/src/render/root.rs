@@ -169,8 +169,9 @@ fn versions(card: Card, run: &Rollback) -> Card {
     if !decided || super::words::target(run).is_none() {
         return card;
     }
-    let card = card.field("Versions", line![failing(run), " → ", going_to(run)]);
-    if run.approved_at.is_none() && run.approvals.is_empty() {
+    let name = if run.approved_at.is_none() && !run.active() { "Was proposed" } else { "Versions" };
+    let card = card.field(name, line![failing(run), " → ", going_to(run)]);
+    if run.approved_at.is_none() && run.approvals.is_empty() && !proposal::nobody_asked(run) {
         return card;
     }
     card.field("Approved", proposal::approvals(run))

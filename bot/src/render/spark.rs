@@ -23,7 +23,7 @@ pub fn percent(rate: f64) -> String {
     let percent = rate * 100.0;
     match percent {
         p if !p.is_finite() => "not a number".to_owned(),
-        p if p == 0.0 => "0 %".to_owned(),
+        0.0 => "0 %".to_owned(),
         p if p.abs() < 1.0 => format!("{p:.2} %"),
         p if p.abs() < 10.0 => format!("{p:.1} %"),
         p => format!("{p:.0} %"),

@@ -178,7 +178,7 @@ pub fn fit(mut card: Card) -> Card {
 fn fit_line(line: Line, max: usize) -> Line {
     let mut left = max;
     let mut fitted = Line::new();
-    for span in line {
+    for span in line.into_iter().flat_map(outside_spaces) {
         if left == 0 {
             break;
         }
@@ -193,6 +193,20 @@ fn fit_line(line: Line, max: usize) -> Line {
         fitted.push(span);
     }
     fitted
+}
+
+/// Slack and Discord draw bold text that ends with a space as asterisks: spaces go outside.
+fn outside_spaces(span: Span) -> Vec<Span> {
+    let Span::Strong(text) = &span else { return vec![span] };
+    let bold = text.trim();
+    if bold.len() == text.len() {
+        return vec![span];
+    }
+    let lead = if text.starts_with(char::is_whitespace) { " " } else { "" };
+    let tail = if text.ends_with(char::is_whitespace) { " " } else { "" };
+    let spans = [Span::from(lead), strong(bold), tail.into()];
+    let empty = |span: &Span| matches!(span, Span::Text(text) | Span::Strong(text) if text.is_empty());
+    spans.into_iter().filter(|span| !empty(span)).collect()
 }
 
 fn short(text: String, left: usize, span: impl FnOnce(String) -> Span) -> (Span, usize) {

@@ -3,10 +3,9 @@
 use insta::assert_snapshot;
 use lastgood_core::{
     Artifact, RollbackId,
-    inventory::choice::Caveat,
     rollback::{
-        Alerting, Applied, Approval, Decision, Event, Kind, Preflighted, ShiftReading, Surveyed, Timer,
-        TrafficNow,
+        Alerting, Applied, Approval, Decision, Event, Fetched, Kind, Preflighted, ShiftReading, Surveyed,
+        Timer, TrafficNow,
     },
 };
 
@@ -107,6 +106,7 @@ fn two_approvals_of_a_run_somebody_asked_for() {
 fn a_doubtful_release_pages_first() {
     let mut survey = survey();
     survey.doubt = Some("the last release of checkout is 3 d old".into());
+    survey.choice.failing.as_mut().unwrap().since = Some(-3 * 24 * 60 * MIN);
     let mut talk = Talk::new(opening());
     talk.dependencies = vec!["payments: v1.9.0 went live 4 min before the alert".into()];
     let talk = talk
@@ -158,8 +158,9 @@ fn no_data_is_said_honestly() {
 #[test]
 fn stopped_halfway() {
     let half = [("blue".to_owned(), 40), ("green".to_owned(), 60)].into();
-    let talk = Talk::new(opening())
-        .all(shifted().into_iter().take(5))
+    let mut talk = Talk::new(opening()).all(shifted().into_iter().take(5));
+    talk.progress = Some("40 % on blue".into());
+    let talk = talk
         .look()
         .take(Event::StopAsked { by: actor("ben"), standing: approver() })
         .look()
@@ -288,5 +289,51 @@ fn the_router_cannot_be_read() {
     opening.alert = Some(Alerting { title: "down".into(), since: 0, firing: true });
     let found = Surveyed::RouterUnreadable { detail: "connection refused".into() };
     assert_snapshot!(Talk::new(opening).take(Event::Surveyed { found }).look().said);
-    let _ = Caveat { text: String::new(), needs_reason: false };
+}
+
+#[test]
+fn everything_else_that_needs_a_person() {
+    let detail = || "details from outside".to_owned();
+    let half = || [("blue".to_owned(), 40), ("green".to_owned(), 60)].into();
+    let on_the_way = |steps: usize, event: Event| {
+        let mut talk = Talk::new(opening()).all(shifted().into_iter().take(steps));
+        talk.said.clear();
+        talk.take(event).look().said
+    };
+    let missing = Event::Fetched { fetched: Fetched::Missing { detail: detail() } };
+    assert_snapshot!("artifact_missing", on_the_way(3, missing));
+    let refused = Preflighted::Refused { reasons: vec!["blue has 0 of 4 servers up".into(), detail()] };
+    assert_snapshot!("preflight_refused", on_the_way(4, Event::PreflightDone { preflight: refused }));
+    let nowhere =
+        |shares| Event::ShiftRead { reading: ShiftReading::NotSettled { shares, detail: detail() } };
+    let failed = |shares| {
+        let mut talk = Talk::new(opening()).all(shifted().into_iter().take(5));
+        talk.said.clear();
+        let refused = Event::Applied { applied: Applied::Failed { detail: "permission denied".into() } };
+        talk.take(refused).take(nowhere(shares)).look().said
+    };
+    assert_snapshot!("shift_failed", failed(to("green")));
+    assert_snapshot!("partly_shifted", failed(half()));
+    let stuck = Event::EffectStuck { effect: "apply".into(), detail: detail() };
+    assert_snapshot!("stuck", on_the_way(5, stuck));
+}
+
+#[test]
+fn handed_over_after_calls_that_failed() {
+    let mut opening = opening();
+    opening.policy.pagers = 2;
+    let talk = Talk::new(opening)
+        .all(shifted())
+        .take(seen(Some(0.08), 90_000, false))
+        .take(timer(Timer::Recover))
+        .take(paged(1, 0, Some("401 Unauthorized")))
+        .take(paged(2, 1, None))
+        .take(Event::CommanderSet { by: actor("ana"), commander: actor("carl") })
+        .take(Event::AlertResolved)
+        .take(Event::AlertFired { title: "CheckoutErrorRate is above 5 %".into() })
+        .take(Event::RetryAsked { by: actor("carl"), standing: approver() })
+        .take(Event::EffectStuck { effect: "observe".into(), detail: "unknown version 9".into() })
+        .take(Event::HandedOver { by: actor("carl"), standing: approver() })
+        .look();
+    assert_snapshot!(talk.said);
 }

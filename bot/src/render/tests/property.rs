@@ -61,6 +61,7 @@ fn agree(talk: &Talk) -> Result<(), TestCaseError> {
     let run = &talk.run;
     let around = Around::default();
     let card = root(&talk.view(&around));
+    super::limits::within_limits(&card);
     let mut offered = Vec::new();
     for button in &card.buttons {
         let action: Action = button.action.parse().unwrap();

@@ -37,12 +37,15 @@ pub fn approver() -> Standing {
 }
 
 pub fn to(pool: &str) -> Shares {
-    let other = if pool == "blue" { "green" } else { "blue" };
-    [(pool.to_owned(), 100), (other.to_owned(), 0)].into()
+    ["amber", "blue", "green"].map(|name| (name.to_owned(), if name == pool { 100 } else { 0 })).into()
 }
 
 pub fn candidate(version: &str, letter: char, skip: Option<Skip>) -> Candidate {
-    let pools = if letter == 'b' { vec!["blue".to_owned()] } else { vec![] };
+    let pools = match letter {
+        'b' => vec!["blue".to_owned()],
+        'e' => vec!["amber".to_owned()],
+        _ => vec![],
+    };
     Candidate {
         release: ReleaseId(i64::from(u32::from(letter))),
         artifact: artifact(version, letter),
@@ -59,6 +62,7 @@ pub fn survey() -> Survey {
     let live = Live {
         shares: to("green"),
         pools: [
+            ("amber".into(), Running::Recorded { digest: digest('e') }),
             ("blue".into(), Running::Seen { digest: digest('b') }),
             ("green".into(), Running::Seen { digest: digest('a') }),
         ]
@@ -157,6 +161,7 @@ pub struct Talk {
     pub at: At,
     pub observed: Vec<(At, Observation)>,
     pub dependencies: Vec<String>,
+    pub progress: Option<String>,
     pub said: String,
 }
 
@@ -164,7 +169,8 @@ impl Talk {
     pub fn new(opening: Opening) -> Self {
         let run = open(&opening).state;
         let at = opening.at;
-        let mut talk = Self { run, at, observed: vec![], dependencies: vec![], said: String::new() };
+        let mut talk =
+            Self { run, at, observed: vec![], dependencies: vec![], progress: None, said: String::new() };
         talk.speak(None, &Event::Opened(Box::new(opening)));
         talk
     }
@@ -175,7 +181,7 @@ impl Talk {
             environment: "production",
             incident: self.run.incident.then_some(Incident { id: IncidentId(7), root_cause: None }),
             alerts: 3,
-            progress: None,
+            progress: self.progress.as_deref(),
             observed: &self.observed,
             pagers: &rest.pagers,
             annotations: &rest.annotations,
