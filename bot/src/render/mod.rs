@@ -1,3 +1,89 @@
-//! From what happened to what people read.
+//! All outgoing text of a rollback: committed events and states become cards. Pure, so that a card can be drawn again at
+//! any time, and written for somebody who was just woken up: what is known, what happens now, what they can do.
+//!
+//! There is one root card per thread, updated in place, and it alone carries buttons: a button on an older message could
+//! mean something else by the time it is pressed. Replies in the thread are the record of what happened.
 
+/// A [`lastgood_core::card::Line`] from strings and spans.
+macro_rules! line {
+    ($($part:expr),* $(,)?) => { vec![$(lastgood_core::card::Span::from($part)),*] };
+}
+
+pub mod action;
+mod buttons;
+mod ended;
+mod escalated;
+mod health;
+mod opened;
+mod paging;
+mod posts;
+mod proposal;
+mod root;
 pub mod spark;
+mod words;
+
+use lastgood_core::{
+    At, IncidentId,
+    card::{Card, Colour},
+    rollback::Rollback,
+    verdict::Observation,
+};
+
+pub use posts::posts;
+pub use root::root;
+
+/// The incident that a run belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incident<'a> {
+    pub id: IncidentId,
+    /// What it was closed with; none while it is open.
+    pub root_cause: Option<&'a str>,
+}
+
+/// A run with what is known around it.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    pub rollback: &'a Rollback,
+    pub environment: &'a str,
+    pub incident: Option<Incident<'a>>,
+    /// How often the alert came.
+    pub alerts: u32,
+    /// How far the shift is: `62 % on blue`.
+    pub progress: Option<&'a str>,
+    /// Oldest first.
+    pub observed: &'a [(At, Observation)],
+    /// Names of the configured pagers, in order.
+    pub pagers: &'a [String],
+    /// What came with the alert: its summary, `runbook_url`, links to dashboards.
+    pub annotations: &'a [(String, String)],
+    /// Recent releases of services that this one depends on, in words.
+    pub dependencies: &'a [String],
+    /// Whether the gate refuses the failing artifact now.
+    pub gate_refuses: bool,
+}
+
+/// A reply in the thread.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Post {
+    pub card: Card,
+    /// An outcome: it goes into the room as well.
+    pub broadcast: bool,
+}
+
+/// The private answer to a click or a command that changed nothing.
+pub fn refusal(text: &str) -> Card {
+    words::fit(Card::new(Colour::Warning, "Nothing was changed").line(words::foreign(text)))
+}
+
+/// A private answer.
+pub fn answer(title: &str, text: &str) -> Card {
+    let mut card = Card::new(Colour::Neutral, title);
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        // As it is: an answer may be aligned by hand.
+        card = card.line(line);
+    }
+    words::fit(card)
+}
+
+#[cfg(test)]
+mod tests;

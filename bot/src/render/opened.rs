@@ -1,0 +1,50 @@
+//! The first reply of a thread: why there is a run at all.
+
+use lastgood_core::{
+    card::{Card, Colour, Span},
+    rollback::{Kind, Opening},
+};
+
+use super::{
+    View, root,
+    words::{cut, foreign, strong, who},
+};
+
+pub fn post(view: &View, opening: &Opening) -> Card {
+    let id = opening.id;
+    let title = match (&opening.kind, &opening.by, &opening.alert) {
+        (Kind::Undo { of, .. }, ..) => format!("{id}: asked to undo {of}"),
+        (_, Some(by), _) => format!("{id}: {} asks for a rollback", cut(&by.name, 40)),
+        (_, None, Some(alert)) => format!("{id}: {}", cut(&alert.title, 120)),
+        (_, None, None) => format!("{id} was opened"),
+    };
+    let mut card = Card::new(Colour::Working, title);
+    if let Some(by) = &opening.by {
+        let mut line = line![who(by)];
+        match &opening.reason {
+            Some(reason) => line.extend([": ".into(), foreign(reason)]),
+            None => line.push(" gave no reason.".into()),
+        }
+        card = card.line(line);
+    }
+    if let Some(wanted) = &opening.wanted {
+        card = card.line(line!["Wanted version: ", Span::Code(cut(wanted, 80))]);
+    }
+    if let (Some(parent), Kind::Back) = (opening.parent, &opening.kind) {
+        card = card.line(format!("It follows {parent}; what was tried there is not tried again."));
+    }
+    if let Some(alert) = &opening.alert {
+        let firing = if alert.firing { "firing since " } else { "began " };
+        card = card.line(line![
+            strong("Alert: "),
+            Span::Text(cut(&alert.title, 200)),
+            ", ",
+            firing,
+            Span::Time(alert.since)
+        ]);
+    }
+    match root::links(view) {
+        line if line.is_empty() => card,
+        line => card.line(line),
+    }
+}

@@ -1,0 +1,6 @@
+//! Cards of whole conversations, each made by really running the state machine.
+
+mod conversations;
+mod limits;
+mod property;
+mod world;
