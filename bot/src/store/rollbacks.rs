@@ -132,7 +132,7 @@ pub async fn progress(db: &AnyPool, id: RollbackId) -> Result<Option<(String, i6
 /// As the database says.
 pub async fn behind(db: &AnyPool) -> Result<Vec<RollbackId>> {
     let sql = "SELECT r.id FROM rollbacks r LEFT JOIN progress p ON p.rollback = r.id \
-               WHERE NOT EXISTS (SELECT 1 FROM cursors c WHERE c.rollback = r.id AND c.seq >= r.seq \
+               WHERE NOT EXISTS (SELECT 1 FROM cursors c WHERE c.rollback = r.id AND c.room = '*' AND c.seq >= r.seq \
                                  AND c.drawn >= COALESCE(p.revision, 0)) \
                ORDER BY r.id LIMIT 100";
     let rows: Vec<(i64,)> = sqlx::query_as(sql).fetch_all(db).await?;
