@@ -34,6 +34,16 @@ impl Chats {
     }
 }
 
+/// Whether everything that was committed about a run is with the platforms.
+///
+/// # Errors
+/// As the store says.
+pub async fn caught_up(engine: &Engine, id: lastgood_core::RollbackId) -> Result<bool> {
+    let db = engine.store.reader();
+    let behind = store::rollbacks::behind(db).await?.contains(&id);
+    Ok(!behind && store::messages::waiting_rooms(db).await?.is_empty())
+}
+
 /// The poll that alone suffices.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -59,7 +69,7 @@ impl Delivery {
                 }
             }
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
                 Ok(()) = committed.changed() => {}
                 Some(Ok((room, pause))) = sending.join_next() => rooms.done(&room, pause),
                 () = tokio::time::sleep(rooms.wake().min(POLL)) => {}
