@@ -1,1 +1,3 @@
+//! Scenarios on real programs and strict stand-ins, in one binary: real programs start in parallel, dependencies link once.
 
+mod outside;
