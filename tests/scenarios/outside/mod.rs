@@ -4,6 +4,7 @@ use lastgood_adapters::{Check, Fault, check::Verdict, client::client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+mod alerts;
 mod pagerduty;
 mod probe;
 mod prometheus;

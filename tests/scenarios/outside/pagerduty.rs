@@ -14,7 +14,7 @@ use super::{Stage, kind, only, without};
 const KEY: &str = "R0UT1NGKEY0000000000000000000000";
 
 fn adapter(stage: &Stage, url: &str, key: &str) -> pagerduty::PagerDuty {
-    let config = json!({ "routing_key": stage.secret("key", key), "url": url, "timeout": "300ms" });
+    let config = json!({ "routing_key": stage.secret("key", key), "url": url, "timeout": "1s" });
     serde_json::from_value::<pagerduty::Config>(config).unwrap().build(stage.http.clone()).unwrap()
 }
 
@@ -60,7 +60,7 @@ async fn the_same_key_rings_once_until_it_is_resolved() {
 async fn a_lost_answer_is_unknown_and_sending_again_rings_nobody_twice() {
     let (stage, standin) = (Stage::new(), PagerDuty::start(&[KEY]).await);
     let pager = adapter(&stage, &standin.url(), KEY);
-    for trouble in [Trouble::Dropped, Trouble::Slow(Duration::from_secs(1))] {
+    for trouble in [Trouble::Dropped, Trouble::Slow(Duration::from_secs(3))] {
         standin.next(1, trouble);
         let fault = pager.page(&call("RB-1/1")).await.unwrap_err();
         assert_eq!(kind(&fault), "unknown", "{fault}");

@@ -9,8 +9,16 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use axum::{Router, extract::State, routing::get};
-use lastgood_adapters::metrics::{Metrics as _, prometheus};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::{get, post},
+};
+use lastgood_adapters::{
+    Fault,
+    metrics::{Metrics as _, prometheus},
+};
 use lastgood_tests::real::prometheus::{Options, Prometheus};
 use serde_json::{Value, json};
 
@@ -132,4 +140,50 @@ async fn queries_that_can_never_work_say_what_to_do() {
     let fault = adapter.error_rate(now()).await.unwrap_err();
     assert_eq!(kind(&fault), "unavailable", "{fault}");
     without("correct horse", (fault, adapter.check(now()).await, &adapter));
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_itself_is_told_apart() {
+    let stage = Stage::new();
+    let said = Arc::new(std::sync::Mutex::new((200, String::new())));
+    let answers = said.clone();
+    let answer = move |headers: HeaderMap| async move {
+        let (status, body) = answers.lock().unwrap().clone();
+        let status = if headers["authorization"] == "Bearer hunter2" { status } else { 599 };
+        (StatusCode::from_u16(status).unwrap(), [("retry-after", "9")], body)
+    };
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/prefix", listener.local_addr().unwrap());
+    let app = Router::new().route("/prefix/api/v1/query", post(answer));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let token = json!({ "token": stage.secret("token", "hunter2") });
+    let adapter = adapter(&stage, &url, "vector(0)", Some("vector(1)"), token);
+
+    let one = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}"#;
+    for (status, body, wanted) in [
+        (200, format!(r#"{one},"warnings":["one store did not answer"]}}"#), "unavailable"),
+        (
+            503,
+            r#"{"status":"error","errorType":"timeout","error":"query timed out"}"#.to_owned(),
+            "unavailable",
+        ),
+        (422, r#"{"status":"error","errorType":"execution","error":"many-to-many"}"#.to_owned(), "invalid"),
+        (400, r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#.to_owned(), "invalid"),
+        (401, "hunter2 is wrong".to_owned(), "denied"),
+        (429, "slow down".to_owned(), "rate limited"),
+        (502, "<html>".to_owned(), "unavailable"),
+        (200, "<html>sign in</html>".to_owned(), "invalid"),
+        (200, "x".repeat(2 * 1024 * 1024), "invalid"),
+    ] {
+        *said.lock().unwrap() = (status, body);
+        let fault = adapter.error_rate(0).await.unwrap_err();
+        assert_eq!(kind(&fault), wanted, "{fault}");
+        if let Fault::RateLimited { after, .. } = &fault {
+            assert_eq!(*after, Some(Duration::from_secs(9)));
+        }
+        assert_eq!(only(adapter.check(0).await[..1].to_vec()).0, "bad");
+        without("hunter2", fault);
+    }
+    *said.lock().unwrap() = (200, format!(r#"{one},"infos":["not a counter, by its name"]}}"#));
+    assert_eq!(adapter.error_rate(0).await.unwrap().unwrap().rate, 1.0);
 }

@@ -63,7 +63,7 @@ async fn a_registry_without_accounts_works_until_it_stops() {
     let mut registry = Registry::start(stage.folder.path(), true).await;
     let digest = registry.push("checkout", "v1", "good").await.parse().unwrap();
     let config =
-        json!({ "repository": registry.repository("checkout"), "plain_http": true, "timeout": "500ms" });
+        json!({ "repository": registry.repository("checkout"), "plain_http": true, "timeout": "2s" });
     let config: oci::Config = serde_json::from_value(config).unwrap();
     let adapter = config.build(stage.http.clone()).unwrap();
     assert!(adapter.find(&digest).await.is_ok());

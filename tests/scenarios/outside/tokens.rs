@@ -80,6 +80,7 @@ async fn answer(State(standin): State<Standin>, uri: Uri, headers: HeaderMap) ->
         return standin.token(mood, &uri, authorization);
     }
     if uri.path().starts_with("/elsewhere/") {
+        assert_eq!(authorization, "", "a token went to where the registry redirected");
         return ([(header::CONTENT_TYPE, "application/json")], MANIFEST).into_response();
     }
     if mood == Mood::NoRegistry {

@@ -147,7 +147,7 @@ impl Account {
                 json!({ "status": "invalid event", "message": "Event object is invalid", "errors": errors });
             return (StatusCode::BAD_REQUEST, Json(answer)).into_response();
         }
-        // An event without a key gets one of its own, and can never be resolved by it.
+        // An event without a key gets one of its own, which only the answer tells.
         let own = format!("generated-{}", self.events.len());
         let key = event["dedup_key"].as_str().unwrap_or(&own).to_owned();
         self.apply(&key, &event);
