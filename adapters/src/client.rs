@@ -12,7 +12,7 @@ use reqwest::{RequestBuilder, redirect::Policy};
 use serde::Deserialize;
 use url::Url;
 
-use crate::{Fault, Secret, secret};
+use crate::{Fault, Secret, duration::Span, secret};
 
 /// How long a TCP and TLS connection may take to come about.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -58,6 +58,14 @@ pub fn client() -> Result<reqwest::Client, BuildError> {
     install_tls();
     let builder = reqwest::Client::builder().user_agent(USER_AGENT).connect_timeout(CONNECT_LIMIT);
     builder.redirect(Policy::none()).build().map_err(|error| BuildError::Client(cause(error)))
+}
+
+/// A time limit, or its default.
+pub(crate) fn limit(given: Option<Span>, default: Duration) -> Result<Duration, BuildError> {
+    match given.map_or(default, |span| span.0) {
+        Duration::ZERO => Err(BuildError::invalid("timeout", "nothing answers in no time")),
+        limit => Ok(limit),
+    }
 }
 
 /// An `http` or `https` address from the configuration. Credentials in it are refused, so that it can be printed.

@@ -1,8 +1,11 @@
 //! lastgood: brings the last known-good version back, from an incident channel.
 
 pub mod clock;
+pub mod command;
 pub mod config;
+pub mod delivery;
 pub mod demo;
+pub mod desk;
 pub mod engine;
 pub mod inbound;
 pub mod render;

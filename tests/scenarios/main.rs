@@ -1,1 +1,4 @@
+//! Scenarios on real programs and strict stand-ins, in one binary: real programs start in parallel, dependencies link once.
+
 mod haproxy;
+mod outside;

@@ -56,7 +56,8 @@ impl<'a> Reader<'a> {
                 }
                 c if c.is_whitespace() => {}
                 c if c.is_alphanumeric() || matches!(c, '_' | ':' | '.') => {
-                    if self.word(at).eq_ignore_ascii_case("offset") {
+                    let word = self.word(at);
+                    if word.eq_ignore_ascii_case("offset") {
                         last = last.saturating_add(self.offset()?);
                     } else {
                         longest = longest.max(last);

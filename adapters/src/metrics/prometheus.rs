@@ -13,9 +13,8 @@ use serde::Deserialize;
 use super::{Metrics, Sample, look_back::look_back};
 use crate::{
     Check, Fault, Secret,
-    client::{Address, Answer, BuildError, ask, quote},
+    client::{Address, Answer, BuildError, ask, limit, quote},
     duration::Span,
-    probe::http::limit,
     secret::Source,
 };
 

@@ -13,9 +13,8 @@ use sha2::{Digest as _, Sha256};
 use super::{Call, Pager};
 use crate::{
     Check, Fault, Secret,
-    client::{Address, Answer, BuildError, ask, quote},
+    client::{Address, Answer, BuildError, ask, limit, quote},
     duration::Span,
-    probe::http::limit,
     secret::Source,
 };
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{Health, Version};
 use crate::{
     Fault,
-    client::{Address, BuildError, ask, quote},
+    client::{Address, BuildError, ask, limit, quote},
     duration::Span,
 };
 
@@ -47,14 +47,6 @@ impl HealthConfig {
         }
         let limit = limit(self.timeout, LIMIT)?;
         Ok(HttpHealth { name: self.url.to_string(), config: self.clone(), limit, http })
-    }
-}
-
-/// A time limit, or its default.
-pub(crate) fn limit(given: Option<Span>, default: Duration) -> Result<Duration, BuildError> {
-    match given.map_or(default, |span| span.0) {
-        Duration::ZERO => Err(BuildError::invalid("timeout", "nothing answers in no time")),
-        limit => Ok(limit),
     }
 }
 

@@ -26,9 +26,8 @@ use url::Url;
 use super::{Found, Registry};
 use crate::{
     Check, Fault, Secret,
-    client::{self, Answer, BuildError, ask, cause, quote},
+    client::{self, Answer, BuildError, ask, cause, limit, quote},
     duration::Span,
-    probe::http::limit,
     secret::Source,
 };
 
@@ -162,21 +161,39 @@ impl Oci {
     /// Asks with what is known; when the registry wants more, shakes hands and asks once more.
     async fn get(&self, path: &str) -> Result<Answer, Fault> {
         let url = self.base.join(path).map_err(|why| Fault::Invalid(format!("{}: {why}", self.name)))?;
-        let exchange = async {
-            let known = self.known.lock().map(|known| known.clone()).unwrap_or(Authorization::None);
-            let answer = self.send(url.clone(), &known).await?;
-            if answer.status != http::StatusCode::UNAUTHORIZED || known == Authorization::Basic {
-                return Ok(answer);
-            }
-            let fresh = self.shake_hands().await?;
-            let answer = self.send(url, &fresh).await?;
-            if answer.status.is_success() || answer.status == http::StatusCode::NOT_FOUND {
-                self.known.lock().map(|mut known| *known = fresh).ok();
-            }
-            Ok(answer)
-        };
+        let known = self.known.lock().map(|known| known.clone()).unwrap_or(Authorization::None);
+        let answer = self.send(url.clone(), &known).await?;
+        if answer.status != http::StatusCode::UNAUTHORIZED || known == Authorization::Basic {
+            return Ok(answer);
+        }
+        let fresh = self.shake_hands().await?;
+        let answer = self.send(url, &fresh).await?;
+        if answer.status.is_success() || answer.status == http::StatusCode::NOT_FOUND {
+            self.known.lock().map(|mut known| *known = fresh).ok();
+        }
+        Ok(answer)
+    }
+
+    /// One question is several requests (handshake, redirects): the time limit is for all of them.
+    async fn within<T>(&self, question: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         let late = |_| Err(Fault::Unavailable(format!("{}: no answer within {:?}", self.name, self.limit)));
-        tokio::time::timeout(self.limit, exchange).await.unwrap_or_else(late)
+        tokio::time::timeout(self.limit, question).await.unwrap_or_else(late)
+    }
+
+    async fn fetch(&self, digest: &Digest) -> Result<Found, Fault> {
+        let asked = format!("registry {}: {digest}", self.name);
+        let answer = self.get(&self.manifest(digest.as_str())).await?;
+        if answer.status != http::StatusCode::OK {
+            return Err(self.fault(&asked, &answer).await);
+        }
+        if !matches_digest(digest, &answer.body) {
+            let size = answer.body.len();
+            return Err(Fault::Invalid(format!(
+                "{asked}: the registry sent {size} bytes with another digest"
+            )));
+        }
+        let size = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
+        Ok(Found { media_type: media_type(&answer), size })
     }
 
     /// Sends credentials to the registry only, never to where it redirects.
@@ -241,7 +258,7 @@ impl Oci {
         }
     }
 
-    fn manifest(&self, digest: &Digest) -> String {
+    fn manifest(&self, digest: &str) -> String {
         format!("{}/manifests/{digest}", self.repository.repository())
     }
 
@@ -302,34 +319,23 @@ fn media_type(answer: &Answer) -> String {
 #[async_trait]
 impl Registry for Oci {
     async fn find(&self, digest: &Digest) -> Result<Found, Fault> {
-        let asked = format!("registry {}: {digest}", self.name);
-        let answer = self.get(&self.manifest(digest)).await?;
-        if answer.status != http::StatusCode::OK {
-            return Err(self.fault(&asked, &answer).await);
-        }
-        if !matches_digest(digest, &answer.body) {
-            let size = answer.body.len();
-            return Err(Fault::Invalid(format!(
-                "{asked}: the registry sent {size} bytes with another digest"
-            )));
-        }
-        let size = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
-        Ok(Found { media_type: media_type(&answer), size })
+        self.within(self.fetch(digest)).await
     }
 
     /// Looks for a digest that no bytes have: "not found" proves connection, credentials and pull permission.
     async fn check(&self) -> Vec<Check> {
         let what = format!("registry {}: pull", self.name);
-        let nothing = format!("{}/manifests/sha256:{}", self.repository.repository(), "0".repeat(64));
-        let answer = match self.get(&nothing).await {
-            Ok(answer) => answer,
-            Err(fault) => return vec![bad(what, &fault)],
+        let nothing = self.manifest(&format!("sha256:{}", "0".repeat(64)));
+        let asked = async {
+            let answer = self.get(&nothing).await?;
+            Ok(self.fault(&what, &answer).await)
         };
-        let fault = self.fault(&what, &answer).await;
-        if !matches!(fault, Fault::NotFound(_)) {
-            return vec![bad(what, &fault)];
+        match self.within(asked).await {
+            Ok(Fault::NotFound(_)) => {}
+            Ok(fault) | Err(fault) => return vec![bad(what, &fault)],
         }
-        let tags = self.get(&format!("{}/tags/list?n=1", self.repository.repository())).await;
+        let path = format!("{}/tags/list?n=1", self.repository.repository());
+        let tags = self.within(self.get(&path)).await;
         vec![match tags {
             Ok(tags) if tags.status == http::StatusCode::NOT_FOUND => Check::warning(
                 what,

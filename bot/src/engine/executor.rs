@@ -67,7 +67,7 @@ impl Executor {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
                 Some(effect) = self.claimed.recv() => self.start(effect),
                 Some(_) = self.running.join_next() => {}
                 _ = lease.tick() => {

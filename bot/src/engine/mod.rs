@@ -55,6 +55,11 @@ impl Engine {
         self.clock.now()
     }
 
+    /// Whether, and for how long, this process may change the outside world.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
     /// A declared service.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use lastgood_core::{
     card::{Card, Colour, Line},
-    rollback::{End, Rollback},
+    rollback::{End, Phase, Rollback},
 };
 
 use super::{
@@ -24,7 +24,7 @@ pub fn title(run: &Rollback, end: &End) -> String {
     match end {
         End::Rejected { by, .. } => format!("rejected by {}", cut(&by.name, 40)),
         End::Expired => "expired without a decision".to_owned(),
-        End::Superseded { reason } => format!("superseded ({})", cut(reason, 80)),
+        End::Superseded { .. } => "superseded".to_owned(),
         End::Stopped { by } => format!("stopped by {}", cut(&by.name, 40)),
         End::Recovered => format!("recovered on {}", target_name(run)),
         End::HandedOver { by } => format!("handed over to {}", cut(&by.name, 40)),
@@ -119,9 +119,15 @@ fn live(run: &Rollback, end: &End) -> Line {
 }
 
 fn unmoved(run: &Rollback) -> Line {
-    let mut line = match run.failing() {
-        Some(failing) => line![version(&failing.artifact), ", unchanged"],
-        None => line!["unchanged"],
+    let found_there = matches!(run.phase, Phase::Ended { end: End::Superseded { .. } });
+    let mut line = match (&run.shares, run.failing()) {
+        (Some(shares), _) if found_there && !run.is_there(shares) => {
+            // It may have been superseded because somebody else moved traffic: what was read first is no answer.
+            line!["not read again"]
+        }
+        (Some(shares), _) => routing(run, shares),
+        (None, Some(failing)) => line![version(&failing.artifact)],
+        (None, None) => line!["what was live before"],
     };
     line.push("; this run moved no traffic".into());
     line
@@ -134,6 +140,9 @@ fn mark(view: &View) -> Option<Line> {
         return (!run.moved && run.failing().is_some() && !is_undo(run)).then(|| match view.gate_refuses {
             true => {
                 line![failing(run), " is not marked by this run; the gate refuses it for another reason."]
+            }
+            false if run.approved_at.is_some() => {
+                line!["No traffic moved, so the mark on ", failing(run), " was lifted."]
             }
             false => line!["Nothing was marked."],
         });

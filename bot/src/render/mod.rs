@@ -23,7 +23,7 @@ pub mod spark;
 mod words;
 
 use lastgood_core::{
-    At, IncidentId,
+    Actor, At, IncidentId,
     card::{Card, Colour},
     rollback::Rollback,
     verdict::Observation,
@@ -68,6 +68,19 @@ pub struct Post {
     pub card: Card,
     /// An outcome: it goes into the room as well.
     pub broadcast: bool,
+}
+
+/// An incident was closed by somebody: no event of a rollback, but worth remembering in its thread.
+pub fn incident_closed(incident: Incident, by: &Actor, not_the_release: bool) -> Post {
+    let mut card = Card::new(Colour::Good, format!("{} is closed", incident.id));
+    if let Some(cause) = incident.root_cause {
+        card = card.line(line![words::strong("Root cause: "), words::foreign(cause)]);
+    }
+    card = card.line(match not_the_release {
+        true => line!["It was not the release: its mark was lifted."],
+        false => line!["It was the release: it stays marked unstable."],
+    });
+    Post { card: words::fit(card.line(line!["Closed by ", words::who(by), "."])), broadcast: true }
 }
 
 /// The private answer to a click or a command that changed nothing.

@@ -7,7 +7,7 @@ use lastgood_core::{
 
 use super::{
     View, root,
-    words::{cut, foreign, strong, who},
+    words::{cut, foreign, place, strong, who},
 };
 
 pub fn post(view: &View, opening: &Opening) -> Card {
@@ -35,13 +35,13 @@ pub fn post(view: &View, opening: &Opening) -> Card {
     }
     if let Some(alert) = &opening.alert {
         let firing = if alert.firing { "firing since " } else { "began " };
-        card = card.line(line![
-            strong("Alert: "),
-            Span::Text(cut(&alert.title, 200)),
-            ", ",
-            firing,
-            Span::Time(alert.since)
-        ]);
+        let mut line = match opening.by {
+            // The title is the alert's already.
+            None => line![],
+            Some(_) => line![strong("Alert: "), Span::Text(cut(&alert.title, 200)), ", "],
+        };
+        line.extend([Span::Text(place(view)), ", ".into(), firing.into(), Span::Time(alert.since)]);
+        card = card.line(line);
     }
     match root::links(view) {
         line if line.is_empty() => card,

@@ -28,21 +28,19 @@ pub fn posts(before: Option<&Rollback>, event: &Event, after: &Rollback, view: &
             cards
         }
     };
-    let broadcast = |last: bool| last && is_outcome(before, after);
+    let outcome = is_outcome(before, event, after);
     let count = cards.len();
     let posts = cards.into_iter().enumerate();
-    posts.map(|(n, card)| Post { card: fit(card), broadcast: broadcast(n + 1 == count) }).collect()
+    posts.map(|(n, card)| Post { card: fit(card), broadcast: n + 1 == count && outcome }).collect()
 }
 
 /// The last card of such an event is what the room hears.
-fn is_outcome(before: Option<&Rollback>, after: &Rollback) -> bool {
-    use lastgood_core::rollback::End;
+fn is_outcome(before: Option<&Rollback>, event: &Event, after: &Rollback) -> bool {
     let changed = before.is_none_or(|before| before.phase != after.phase);
     changed
         && match &after.phase {
             // Another run goes on in the same thread, and will have an outcome.
-            Phase::Ended { end: End::Superseded { .. } } => false,
-            Phase::Ended { .. } => true,
+            Phase::Ended { .. } => !matches!(event, Event::NextAsked { .. } | Event::UndoAsked { .. }),
             _ => escalated::is_outcome(after),
         }
 }

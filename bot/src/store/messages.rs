@@ -72,7 +72,8 @@ fn decode(row: Row) -> Result<Message> {
 /// As the database says, or when a row can't be decoded.
 pub async fn open(db: &AnyPool, room: &str) -> Result<Vec<Message>> {
     let sql =
-        format!("{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' ORDER BY id LIMIT 200");
+        format!("{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' \
+                       ORDER BY CASE WHEN slot = 'root' THEN 0 ELSE 1 END, id LIMIT 200");
     let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(room.to_owned()).fetch_all(db).await?;
     rows.into_iter().map(decode).collect()
 }
@@ -232,6 +233,23 @@ impl Tx {
         let sql =
             "UPDATE messages SET status = 'new', reference = NULL, sent_rev = 0, nonce = $2 WHERE id = $1";
         sqlx::query(sql).bind(id).bind(nonce.to_owned()).execute(self.conn()).await?;
+        Ok(())
+    }
+
+    /// A thread's root was deleted: posted anew, under a new nonce.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn root_anew(&mut self, thread: ThreadId, room: &str, nonce: &str) -> Result<()> {
+        let sql = "UPDATE messages SET status = 'new', reference = NULL, sent_rev = 0, nonce = $3 \
+                   WHERE thread = $1 AND room = $2 AND slot = $4 AND status IN ('sent', 'done')";
+        sqlx::query(sql)
+            .bind(thread.0)
+            .bind(room.to_owned())
+            .bind(nonce.to_owned())
+            .bind(ROOT.to_owned())
+            .execute(self.conn())
+            .await?;
         Ok(())
     }
 }

@@ -23,6 +23,20 @@ pub struct Committed {
     pub event: Event,
 }
 
+impl Committed {
+    /// The event as a line of JSON: rollback, seq, at (milliseconds since 1970), and the event's own fields.
+    ///
+    /// # Errors
+    /// When it can't be written as JSON.
+    pub fn line(&self, rollback: RollbackId) -> Result<String> {
+        let body = serde_json::to_value(&self.event).map_err(|e| StoreError::undecodable("event", e))?;
+        let line = serde_json::json!({
+            "rollback": rollback.to_string(), "seq": self.seq, "at": self.at, "kind": self.event.kind(), "body": body,
+        });
+        Ok(line.to_string())
+    }
+}
+
 fn decode((id, seq, state): (i64, i64, String)) -> Result<Saved> {
     let state = serde_json::from_str(&state)
         .map_err(|error| StoreError::undecodable(RollbackId(id).to_string(), error))?;
@@ -132,7 +146,7 @@ pub async fn progress(db: &AnyPool, id: RollbackId) -> Result<Option<(String, i6
 /// As the database says.
 pub async fn behind(db: &AnyPool) -> Result<Vec<RollbackId>> {
     let sql = "SELECT r.id FROM rollbacks r LEFT JOIN progress p ON p.rollback = r.id \
-               WHERE NOT EXISTS (SELECT 1 FROM cursors c WHERE c.rollback = r.id AND c.seq >= r.seq \
+               WHERE NOT EXISTS (SELECT 1 FROM cursors c WHERE c.rollback = r.id AND c.room = '*' AND c.seq >= r.seq \
                                  AND c.drawn >= COALESCE(p.revision, 0)) \
                ORDER BY r.id LIMIT 100";
     let rows: Vec<(i64,)> = sqlx::query_as(sql).fetch_all(db).await?;

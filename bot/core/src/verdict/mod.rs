@@ -19,6 +19,14 @@ impl Default for Tolerance {
     }
 }
 
+impl Measured {
+    /// The rate, when there is one that can be compared: errors per no requests at all is NaN at many sources, and JSON, in
+    /// which observations are kept, has no such number.
+    fn comparable(&self) -> Option<f64> {
+        self.rate.filter(|rate| rate.is_finite() && self.limit.is_finite())
+    }
+}
+
 impl Tolerance {
     /// The highest good rate: `max(factor × baseline, baseline + points)`. Rates are 0 to 1. Without a baseline nothing
     /// was normal before, and only the points count, from zero.
@@ -43,11 +51,18 @@ pub struct Measured {
     /// Errors per request, 0 to 1; none when the source had no data or could not be asked.
     pub rate: Option<f64>,
     pub baseline: Option<f64>,
+    /// Highest good rate. One that is no finite number is nothing to compare with; it is kept as `null`.
+    #[serde(deserialize_with = "number_or_nan")]
     pub limit: f64,
     /// The start of the range that the reading covers.
     pub covers_from: At,
     /// Why there is no rate.
     pub detail: Option<String>,
+}
+
+/// What is not finite is written as `null`, which must not make a whole observation unreadable.
+fn number_or_nan<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Option::<f64>::deserialize(from).map(|number| number.unwrap_or(f64::NAN))
 }
 
 /// One look at everything that is checked.
@@ -76,7 +91,7 @@ pub fn judge(seen: &Observation, since: At) -> Quality {
         || seen
             .metrics
             .iter()
-            .any(|m| m.covers_from >= since && m.rate.is_some_and(|rate| rate.is_nan() || rate > m.limit));
+            .any(|m| m.covers_from >= since && m.comparable().is_some_and(|rate| rate > m.limit));
     if bad {
         return Quality::Bad;
     }
@@ -86,7 +101,7 @@ pub fn judge(seen: &Observation, since: At) -> Quality {
     if seen.metrics.iter().any(|m| m.covers_from < since) {
         return Quality::TooEarly;
     }
-    if seen.metrics.iter().any(|m| m.rate.is_none()) {
+    if seen.metrics.iter().any(|m| m.comparable().is_none()) {
         return Quality::NoData;
     }
     Quality::Good
@@ -185,7 +200,12 @@ mod tests {
     fn what_cannot_be_read_is_never_good() {
         assert_eq!(judge(&Observation::default(), 0), Quality::NoData);
         assert_eq!(judge(&metric(None, 10), 10), Quality::NoData);
-        assert_eq!(judge(&metric(Some(f64::NAN), 10), 10), Quality::Bad);
+        assert_eq!(judge(&metric(Some(f64::NAN), 10), 10), Quality::NoData);
+        let mut lost = metric(Some(0.0), 10);
+        lost.metrics[0].limit = f64::NAN;
+        assert_eq!(judge(&lost, 10), Quality::NoData);
+        let kept: Observation = serde_json::from_str(&serde_json::to_string(&lost).unwrap()).unwrap();
+        assert_eq!(judge(&kept, 10), Quality::NoData, "and stays so when it is read again");
         assert_eq!(judge(&metric(Some(0.015), 10), 10), Quality::Good);
         assert_eq!(judge(&metric(Some(0.016), 10), 10), Quality::Bad);
     }

@@ -2,7 +2,7 @@
 
 use futures_util::future::{join_all, join3};
 use lastgood_core::{
-    At, Shares,
+    At, Millis, Shares,
     inventory::live::Live,
     rollback::{Event, TrafficNow},
     verdict::{Measured, Observation, Probed},
@@ -10,6 +10,10 @@ use lastgood_core::{
 
 use super::Job;
 use crate::{engine::executor::Outcome, service::Metric};
+
+/// The baseline is measured over a range that ends this long before the failing release was recorded, in milliseconds: a
+/// pipeline records when it has finished, and traffic may have met the new version a while before.
+const BEFORE_RELEASE: Millis = 60_000;
 
 pub(super) async fn observe(job: &Job<'_>, _since: At, to: &Shares, failing_since: Option<At>) -> Outcome {
     let now = job.engine.now();
@@ -44,8 +48,7 @@ async fn traffic(job: &Job<'_>, to: &Shares) -> TrafficNow {
 async fn measure(job: &Job<'_>, metric: &Metric, now: At, failing_since: Option<At>) -> Measured {
     let baseline = match (metric.baseline, failing_since) {
         (Some(configured), _) => Some(configured),
-        // Just before the failing release, over a range that ends there.
-        (None, Some(since)) => match metric.source.error_rate(since - 1).await {
+        (None, Some(since)) => match metric.source.error_rate(since - BEFORE_RELEASE).await {
             Ok(sample) => sample.map(|sample| sample.rate),
             Err(fault) => {
                 tracing::warn!(%fault, metric = metric.name, "the baseline can't be read");

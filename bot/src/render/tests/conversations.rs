@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use lastgood_core::{
-    Artifact, RollbackId,
+    Artifact, IncidentId, RollbackId,
     rollback::{
         Alerting, Applied, Approval, Decision, Event, Fetched, Kind, Preflighted, ShiftReading, Surveyed,
         Timer, TrafficNow,
@@ -10,6 +10,7 @@ use lastgood_core::{
 };
 
 use super::world::*;
+use crate::render::{Incident, incident_closed};
 
 fn paged(escalation: u32, target: u32, failed: Option<&str>) -> Event {
     Event::Paged { escalation, target, failed: failed.map(str::to_owned) }
@@ -336,4 +337,20 @@ fn handed_over_after_calls_that_failed() {
         .take(Event::HandedOver { by: actor("carl"), standing: approver() })
         .look();
     assert_snapshot!(talk.said);
+}
+
+#[test]
+fn somebody_else_was_faster() {
+    let there = || Event::DecisionRead { decision: Decision::AlreadyThere };
+    let talk = Talk::new(opening()).all([found(survey()), approve("ana", 1), there()]).look();
+    assert_snapshot!(talk.said);
+    let stop = || Event::StopAsked { by: actor("ben"), standing: approver() };
+    assert_snapshot!("stopped_early", Talk::new(opening()).take(found(survey())).take(stop()).look().said);
+}
+
+#[test]
+fn a_closed_incident() {
+    let incident = Incident { id: IncidentId(7), root_cause: Some("The pool of connections was halved.") };
+    let post = incident_closed(incident, &actor("ana"), true);
+    assert_snapshot!(draw(&post.card));
 }

@@ -23,6 +23,8 @@ impl Work {
         let Phase::Proposed { confirming } = self.state.phase else {
             return Err(self.illegal("approving changes nothing now"));
         };
+        // Blanks are no reason: neither for an override nor for acting alone.
+        let reason = reason.map(str::trim).filter(|r| !r.is_empty());
         self.needs_approver(by, standing)?;
         self.same_revision(revision)?;
         self.may_vote(by, standing)?;
@@ -30,19 +32,25 @@ impl Work {
             return Err(self.illegal("the proposal has expired; ask for a new one"));
         }
         let caveats = self.state.proposal.as_ref().map_or(&[][..], |p| &p.caveats);
-        if caveats.iter().any(|c| c.needs_reason) && reason.is_none_or(|r| r.trim().is_empty()) {
-            return Err(Refusal::NeedsReason(format!("a typed reason is needed: {}", texts(caveats))));
+        if caveats.iter().any(|c| c.needs_reason) && reason.is_none() {
+            return Err(Refusal::NeedsReason(format!(
+                "approving {} needs a typed reason: {}",
+                self.state.id,
+                texts(caveats)
+            )));
         }
         let informed = confirming && confirmed;
         if !caveats.is_empty() && !informed && reason.is_none() {
             self.state.phase = Phase::Proposed { confirming: true };
             return Ok(());
         }
-        self.state.reasons.extend(reason.map(|r| format!("{by}: {}", r.trim())));
+        self.state.reasons.extend(reason.map(|r| format!("{by}: {r}")));
         self.state
             .reasons
             .extend(standing.break_glass.as_ref().map(|r| format!("{by} broke the glass: {r}")));
-        self.state.approvals.push(by.clone());
+        if !self.has_voted(by) {
+            self.state.approvals.push(by.clone());
+        }
         if standing.break_glass.is_some() || self.votes() >= self.state.policy.approvals.max(1) {
             self.claim();
         }
@@ -53,16 +61,31 @@ impl Work {
         u32::try_from(self.state.approvals.len()).unwrap_or(u32::MAX)
     }
 
+    fn has_voted(&self, by: &Actor) -> bool {
+        self.state.approvals.iter().any(|actor| actor.id == by.id)
+    }
+
     fn may_vote(&self, by: &Actor, standing: &Standing) -> Taken {
         if self.state.proposal.as_ref().is_some_and(|p| p.doubt.is_some()) {
             return Err(self.illegal("it may not be the release: choose “propose anyway” first"));
         }
-        if self.state.approvals.iter().any(|actor| actor.id == by.id) {
+        if let Some(why) = &standing.break_glass {
+            // Acting alone lifts both rules below, for a reason that can be read afterwards.
+            return if why.trim().is_empty() {
+                Err(Refusal::NeedsReason(format!(
+                    "{by}, breaking the glass of {} needs a reason",
+                    self.state.id
+                )))
+            } else {
+                Ok(())
+            };
+        }
+        if self.has_voted(by) {
             let missing = self.state.policy.approvals.saturating_sub(self.votes());
             return Err(self.illegal(&format!("you approved already; {missing} more from others")));
         }
         let own = self.state.by.as_ref().is_some_and(|actor| actor.id == by.id);
-        if own && !self.state.policy.requester_may_approve && standing.break_glass.is_none() {
+        if own && !self.state.policy.requester_may_approve {
             return Err(Refusal::NotAllowed(format!(
                 "{by}, you asked for {}: somebody else has to approve it",
                 self.state.id
@@ -103,6 +126,8 @@ impl Work {
         match decision {
             Decision::Unchanged => self.go(),
             Decision::Changed { what } => self.propose_anew(what.clone()),
+            // A retry of this very run: its own move came through after all, and is still to be proven.
+            Decision::AlreadyThere if self.state.before.is_some() => self.go(),
             Decision::AlreadyThere => self.end(End::Superseded {
                 reason: "all traffic is on the target already: somebody else was faster".into(),
             }),
@@ -144,6 +169,7 @@ impl Work {
                 return self.go();
             }
             proposal.caveats.push(Caveat { text, needs_reason: false });
+            proposal.expires_at = self.at.saturating_add(self.state.policy.expires_after);
         }
         self.state.revision += 1;
         self.state.approvals.clear();

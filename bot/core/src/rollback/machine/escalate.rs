@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{Actor, RollbackId};
 
-/// Calls for one run, over all targets, before the thread says that nobody answers. A bound, not a plan: a pager's own
-/// escalation policy goes further than this.
+/// Calls for one reason, over all targets, before the thread says that nobody answers. A bound, not a plan: a pager's own
+/// escalation policy goes further than this. A new reason always rings.
 const MAX_CALLS: usize = 12;
 
 impl Work {
@@ -29,8 +29,19 @@ impl Work {
         self.call(0, why);
     }
 
+    /// The same call once more, unless it was made in vain too often.
+    fn call_again(&mut self, target: u32, why: &str) {
+        let in_vain =
+            self.state.pages.iter().rev().take_while(|p| p.acknowledged.is_none() && p.why == why).count();
+        if in_vain < MAX_CALLS {
+            self.call(target, why);
+        } else {
+            self.state.warnings.push(format!("nobody answered {in_vain} calls; no more are made for this"));
+        }
+    }
+
     fn call(&mut self, target: u32, why: &str) {
-        if self.state.policy.pagers == 0 || self.state.pages.len() >= MAX_CALLS {
+        if self.state.policy.pagers == 0 {
             return;
         }
         let escalation = self.state.pages.last().map_or(1, |page| page.escalation + 1);
@@ -65,14 +76,23 @@ impl Work {
         }
         let (why, current) =
             (page.why.clone(), self.state.pages.last().is_some_and(|p| p.escalation == escalation));
-        if failed.is_some() && current {
-            self.call(self.after(target), &why);
+        if failed.is_some() && current && !self.all_failed() {
+            self.call_again(self.after(target), &why);
         }
+        // When every pager failed in a row, the next round begins with the Ack timer: trying at once, again and again, would
+        // use up all calls within the outage that made them fail.
         Ok(())
     }
 
+    /// The last calls failed on every configured pager, once round.
+    fn all_failed(&self) -> bool {
+        let failed = self.state.pages.iter().rev().take_while(|p| p.delivered == Some(false)).count();
+        let pagers = usize::try_from(self.state.policy.pagers.max(1)).unwrap_or(usize::MAX);
+        failed % pagers == 0
+    }
+
     fn after(&self, target: u32) -> u32 {
-        (target + 1) % self.state.policy.pagers.max(1)
+        target.saturating_add(1) % self.state.policy.pagers.max(1)
     }
 
     /// Nobody came: once more to the same target, then to the next.
@@ -83,11 +103,11 @@ impl Work {
         let Some(page) = self.state.ringing().cloned() else { return Ok(()) };
         let repeated = self.state.pages.iter().rev().take_while(|p| p.target == page.target).count() >= 2;
         let target = if repeated { self.after(page.target) } else { page.target };
-        self.call(target, &page.why);
+        self.call_again(target, &page.why);
         Ok(())
     }
 
-    /// Whoever comes takes command, unless it was given to somebody by name.
+    /// Whoever comes takes command.
     pub(super) fn acknowledged(&mut self, by: &Actor) -> Taken {
         match self.state.pages.last_mut() {
             None => Err(self.illegal("nobody was paged")),
@@ -109,12 +129,10 @@ impl Work {
             return Err(self.illegal("nobody is paged for a run that has ended"));
         }
         if self.state.policy.pagers == 0 {
-            return Err(Refusal::Illegal(format!(
-                "nobody can be paged for {}: its configuration names no pager (page = […])",
-                self.state.service
-            )));
+            let text = format!("{}'s configuration names no pager (page = […])", self.state.service);
+            return Err(self.illegal(&text));
         }
-        if let Some(page) = self.state.ringing() {
+        if let Some(page) = self.state.ringing().filter(|page| page.delivered != Some(false)) {
             let text = format!("call {} is ringing already", page.escalation);
             return Err(self.illegal(&text));
         }
@@ -123,12 +141,41 @@ impl Work {
     }
 
     pub(super) fn stuck(&mut self, effect: &str, detail: &str) -> Taken {
-        if !self.state.active() || matches!(effect, "page" | "resolve_page") {
+        let unrung = self.state.pages.iter().rev().find(|p| p.delivered.is_none());
+        if let ("page", Some((escalation, target))) = (effect, unrung.map(|p| (p.escalation, p.target))) {
+            // As good as a pager that failed: the next one is tried.
+            return self.paged(escalation, target, Some(detail));
+        }
+        if matches!(effect, "page" | "resolve_page") {
             self.state.warnings.push(format!("{effect} could not be run: {detail}"));
             return Ok(());
         }
-        self.escalate(Why::Stuck { effect: effect.to_owned(), detail: detail.to_owned() });
-        Ok(())
+        let awaited = self.awaited();
+        let unknown = !Effect::KINDS.contains(&effect);
+        if awaited.contains(&effect) || (unknown && !awaited.is_empty()) {
+            self.escalate(Why::Stuck { effect: effect.to_owned(), detail: detail.to_owned() });
+            return Ok(());
+        }
+        if unknown {
+            // Nobody knows what it would have been; nothing waits for it, but somebody should read of it.
+            self.state.warnings.push(format!("{effect} could not be run: {detail}"));
+            return Ok(());
+        }
+        Err(self.stale("stuck effect"))
+    }
+
+    /// Kinds of effects whose outcome the phase waits for.
+    fn awaited(&self) -> &'static [&'static str] {
+        match self.state.phase {
+            Phase::Surveying => &["survey"],
+            Phase::Deciding => &["reread"],
+            Phase::Fetching => &["fetch"],
+            Phase::Preflight => &["preflight"],
+            Phase::Shifting { .. } => &["apply", "read_shift"],
+            Phase::Observing { .. } => &["observe"],
+            Phase::Stopping { .. } => &["read_traffic"],
+            Phase::Proposed { .. } | Phase::Escalated { .. } | Phase::Ended { .. } => &[],
+        }
     }
 
     // What a person can choose then.
@@ -144,11 +191,15 @@ impl Work {
     pub(super) fn retry_asked(&mut self, by: &Actor, standing: &Standing) -> Taken {
         let why = self.escalated("there is nothing to try again")?;
         self.needs_approver(by, standing)?;
+        // An instance that was left out may be back; if it is not, somebody says so again.
+        self.state.without.clear();
         match why {
             Why::NotRecovered { .. } => self.observe(),
+            Why::Stuck { effect, .. } if effect == "observe" => self.observe(),
             _ if self.state.approved_at.is_none() => self.survey(),
-            _ if self.state.target().is_none() => self.survey(),
-            _ => self.preflight(),
+            _ if self.state.moved => self.preflight(),
+            // The approval is bound to what was live then; the world had time to change since.
+            _ => self.claim(),
         }
         Ok(())
     }
@@ -179,9 +230,10 @@ impl Work {
             return Err(self.illegal("there is nothing to undo: no traffic was moved"));
         };
         if reason.is_none_or(|r| r.trim().is_empty()) {
-            return Err(Refusal::NeedsReason(
-                "undo needs a reason: why go back to the version that failed?".into(),
-            ));
+            return Err(Refusal::NeedsReason(format!(
+                "undoing {} needs a reason: why go back to what was there before?",
+                self.state.id
+            )));
         }
         let artifact = self.state.failing().map(|failing| failing.artifact.clone());
         if self.state.active() {
@@ -203,7 +255,7 @@ impl Work {
 
     pub(super) fn undone(&mut self, by: RollbackId) -> Taken {
         match self.state.phase {
-            Phase::Ended { .. } => {
+            Phase::Ended { .. } if self.state.moved => {
                 self.state.phase = Phase::Ended { end: End::Undone { by } };
                 Ok(())
             }

@@ -70,7 +70,7 @@ pub fn open(opening: &Opening) -> Step {
     work.survey();
     if opening.alert.is_some() {
         // From the alert on somebody must look: also when the survey itself never comes back.
-        work.timer(Timer::Answer, work.state.policy.answer_within);
+        work.await_answer();
     }
     work.done()
 }
@@ -148,12 +148,23 @@ impl Work {
 
     fn alert_fired(&mut self, title: &str) -> Taken {
         let at = self.at;
+        let fired_before = self.state.alert_firing();
         let alert = self.state.alert.get_or_insert_with(|| super::state::Alerting {
             title: title.to_owned(),
             since: at,
             firing: true,
         });
         alert.firing = true;
+        match &self.state.phase {
+            // The wait for an answer counts from here: while nothing fired, nobody had to answer.
+            Phase::Surveying | Phase::Proposed { .. } if !fired_before => self.await_answer(),
+            // It needed a person, quietly, as long as nothing was on fire.
+            Phase::Escalated { why } if self.state.pages.is_empty() => {
+                let why = why.to_string();
+                self.ring(&why);
+            }
+            _ => {}
+        }
         Ok(())
     }
 
@@ -176,6 +187,11 @@ impl Work {
             return Ok(());
         }
         match self.state.phase {
+            Phase::Fetching | Phase::Preflight if self.state.moved => {
+                // On the way to finish a shift that was begun: too late to take the decision back silently.
+                self.escalate(Why::AnotherRelease { artifact: artifact.clone(), by: by.map(str::to_owned) });
+                Ok(())
+            }
             Phase::Surveying
             | Phase::Proposed { .. }
             | Phase::Deciding
@@ -199,12 +215,20 @@ impl Work {
         for timer in [Timer::Expiry, Timer::Shift, Timer::Recover] {
             self.changes.push(Change::ClearTimer { timer });
         }
-        let before_decision = matches!(phase, Phase::Surveying | Phase::Proposed { .. });
-        if !before_decision {
-            self.changes.push(Change::ClearTimer { timer: Timer::Answer });
-        }
+        let waits = |phase: &Phase| matches!(phase, Phase::Surveying | Phase::Proposed { .. });
+        let (waited, waiting) = (waits(&self.state.phase), waits(&phase));
         self.changes.push(Change::CancelWork);
         self.state.phase = phase;
+        if !waiting {
+            self.changes.push(Change::ClearTimer { timer: Timer::Answer });
+        } else if !waited && self.state.alert_firing() {
+            // A decision fell through: the wait for the next one is as limited as for the first.
+            self.await_answer();
+        }
+    }
+
+    fn await_answer(&mut self) {
+        self.timer(Timer::Answer, self.state.policy.answer_within);
     }
 
     fn ask(&mut self, effect: Effect, after: Millis) {
@@ -215,15 +239,21 @@ impl Work {
         self.changes.push(Change::SetTimer { timer, at: self.at.saturating_add(after) });
     }
 
+    /// Looks anew. Votes and overrides were for what was seen before: they are void, and so is the approval made of them, or
+    /// a retry would shift what nobody approved.
     fn survey(&mut self) {
+        self.state.approvals.clear();
+        self.state.approved_at = None;
+        self.state.without.clear();
+        // Nothing moved, or was read back as unmoved: the way back starts from what this survey finds.
+        self.state.before = None;
         self.enter(Phase::Surveying);
         self.ask(Effect::Survey { revision: self.state.revision }, 0);
     }
 
-    /// A new proposal instead of the present one; votes for the old one are void.
+    /// A new proposal instead of the present one, before anything moved.
     fn propose_anew(&mut self, reason: String) {
         self.state.superseded = Some(reason);
-        self.state.approvals.clear();
         self.lift_mark();
         self.survey();
     }
@@ -299,8 +329,8 @@ impl Work {
             return Ok(());
         }
         Err(Refusal::NotAllowed(format!(
-            "{by}, only an approver of {} may do that; ask one of them, or page the commander",
-            self.state.service
+            "{by}, only an approver of {} may do that in {}; ask one of them, or page the commander",
+            self.state.service, self.state.id
         )))
     }
 
@@ -310,8 +340,8 @@ impl Work {
             return Ok(());
         }
         Err(Refusal::NotAllowed(format!(
-            "{by}, only the incident commander or an approver of {} may do that",
-            self.state.service
+            "{by}, only the incident commander or an approver of {} may do that in {}",
+            self.state.service, self.state.id
         )))
     }
 

@@ -83,7 +83,7 @@ impl Work {
         let Phase::Observing { since, series, overdue, .. } = &mut self.state.phase else {
             return Err(self.stale("timer"));
         };
-        if series.last_at.is_some_and(|last| self.at - last <= fresh_within) {
+        if series.last_at.is_some_and(|last| self.at.saturating_sub(last) <= fresh_within) {
             let verdict = series.at_deadline();
             self.escalate(Why::NotRecovered { verdict });
         } else {

@@ -6,15 +6,15 @@ use super::{
         event::{Standing, Survey, Surveyed},
         policy::Approval,
         refusal::Refusal,
-        state::{End, Phase, Proposal, Why},
+        state::{End, Kind, Phase, Proposal, Why},
     },
     Taken, Work,
 };
 use crate::{
-    Actor, Artifact, Digest,
+    Actor, Artifact, Digest, Shares,
     inventory::{
         choice::{Candidate, Caveat},
-        live::all_to,
+        live::{Live, all_to},
     },
 };
 
@@ -42,7 +42,10 @@ impl Work {
             return Ok(());
         }
         self.state.proposal = proposal;
-        if self.state.is_there(&survey.live.shares) {
+        // The same routing may still serve other bytes, where the target replaces them in place.
+        let serves_only_it =
+            survey.live.set().keys().all(|digest| Some(*digest) == target.as_ref().map(|t| &t.digest));
+        if self.state.is_there(&survey.live.shares) && serves_only_it {
             self.end(End::Superseded {
                 reason: "all traffic is on the target already: nothing to shift".into(),
             });
@@ -58,9 +61,8 @@ impl Work {
     }
 
     fn target_of(&self, survey: &Survey) -> Option<Artifact> {
-        if let super::super::state::Kind::Undo { artifact, .. } = &self.state.kind {
-            let unknown = || Some(survey.choice.failing.as_ref()?.artifact.clone());
-            return artifact.clone().or_else(unknown);
+        if let Kind::Undo { artifact, to, .. } = &self.state.kind {
+            return artifact.clone().or_else(|| held_by_most_of(to, &survey.live));
         }
         let chosen = survey.choice.chosen.as_ref()?;
         survey.choice.candidates.iter().find(|c| c.artifact.digest == *chosen).map(|c| c.artifact.clone())
@@ -93,7 +95,11 @@ impl Work {
         self.enter(Phase::Proposed { confirming: false });
         self.timer(Timer::Expiry, self.state.policy.expires_after);
         let clean = self.state.proposal.as_ref().is_some_and(|p| p.caveats.is_empty() && p.doubt.is_none());
-        if self.state.policy.approval == Approval::None && clean && self.blames() {
+        // A resolved alert never approves itself; and what had to be proposed anew is not so clear a case any more (nor may a
+        // world that keeps changing drive this round in circles without anybody).
+        let wanted =
+            self.state.alert.as_ref().is_none_or(|alert| alert.firing) && self.state.superseded.is_none();
+        if self.state.policy.approval == Approval::None && clean && wanted && self.blames() {
             self.claim();
         }
     }
@@ -117,24 +123,33 @@ impl Work {
         let Some(proposal) = &mut self.state.proposal else {
             return Err(self.illegal("there is nothing to choose from"));
         };
-        let Some(candidate) = proposal.candidates.iter().find(|c| c.artifact.digest == *digest) else {
-            return Err(Refusal::Illegal(
-                "that version is none of the candidates; ask again with its digest".into(),
-            ));
+        let named = |c: &&Candidate| c.artifact.digest == *digest;
+        let Some(candidate) = proposal.candidates.iter().find(named).cloned() else {
+            return Err(self.illegal("that version is none of the candidates; ask again with its digest"));
         };
         if !candidate.possible {
             let why = candidate
                 .skip
                 .as_ref()
                 .map_or_else(|| "it is in no pool now".to_owned(), ToString::to_string);
-            return Err(Refusal::Illegal(format!("{} can't be the target: {why}", candidate.artifact)));
+            return Err(self.illegal(&format!("{} can't be the target: {why}", candidate.artifact)));
         }
-        let caveats = candidate.caveats();
-        if let Some(pool) = candidate.pools.first() {
-            proposal.to = all_to(pool, &proposal.live.shares);
+        match candidate.pools.first() {
+            Some(pool) => proposal.to = all_to(pool, &proposal.live.shares),
+            // Replaced in place: the routing stays. There was none to propose when no candidate was found.
+            None if proposal.to.is_empty() => proposal.to = proposal.live.shares.clone(),
+            None => {}
         }
-        proposal.target = candidate.artifact.clone();
-        proposal.caveats = caveats;
+        // What was said of the old target goes; that things are not what they seem stays true.
+        let of_old: Vec<_> = proposal
+            .candidates
+            .iter()
+            .filter(|c| c.artifact.digest == proposal.target.digest)
+            .flat_map(Candidate::caveats)
+            .collect();
+        proposal.caveats.retain(|caveat| !of_old.contains(caveat));
+        proposal.caveats.extend(candidate.caveats());
+        proposal.target = candidate.artifact;
         proposal.expires_at = self.at.saturating_add(self.state.policy.expires_after);
         // Choosing is a decision about the doubt, too; and votes were for another target.
         proposal.doubt = None;
@@ -186,6 +201,13 @@ impl Work {
             self.state.id
         )))
     }
+}
+
+/// What runs where most of the traffic is to go. The name is unknown; the bytes are what counts.
+fn held_by_most_of(to: &Shares, live: &Live) -> Option<Artifact> {
+    let (pool, _) = to.iter().filter(|(_, share)| **share > 0).max_by_key(|(_, share)| **share)?;
+    let digest = live.pools.get(pool)?.digest()?.clone();
+    Some(Artifact { version: format!("unrecorded {}", digest.short()), digest })
 }
 
 fn no_candidate(survey: &Survey, wanted: Option<&str>) -> String {

@@ -55,7 +55,8 @@ impl Work {
                 }
                 self.shift();
             }
-            Preflighted::AlreadyThere if self.state.moved => self.shift(),
+            // Asked for before, by this run: its own move, which is still to be proven.
+            Preflighted::AlreadyThere if self.state.before.is_some() => self.shift(),
             Preflighted::AlreadyThere => self.end(End::Superseded {
                 reason: "all traffic is on the target already: somebody else was faster".into(),
             }),
@@ -110,6 +111,11 @@ impl Work {
             return Err(self.stale("reading of the shift"));
         };
         match reading {
+            ShiftReading::Settled { shares } if !self.state.is_there(shares) => {
+                // Settled somewhere else. Asking again would be a fight with whoever put it there.
+                self.state.shares = Some(shares.clone());
+                self.not_shifted(shares, "the router settled on another routing");
+            }
             ShiftReading::Settled { shares } => {
                 self.state.shares = Some(shares.clone());
                 self.verified(shares);
@@ -205,12 +211,18 @@ impl Work {
         self.needs_approver(by, standing)?;
         if reason.trim().is_empty() {
             return Err(Refusal::NeedsReason(format!(
-                "going on without {} needs a typed reason: what happens to the traffic there?",
+                "{}: going on without {} needs a typed reason: what happens to the traffic there?",
+                self.state.id,
                 instances.join(", ")
             )));
         }
         self.state.reasons.push(format!("{by} goes on without {}: {}", instances.join(", "), reason.trim()));
-        self.state.without = instances;
+        // Those left out before stay out: the adapter names only the ones that it was not told of.
+        for instance in instances {
+            if !self.state.without.contains(&instance) {
+                self.state.without.push(instance);
+            }
+        }
         self.preflight();
         Ok(())
     }

@@ -1,0 +1,134 @@
+//! Random histories, each step and each whole held against the laws.
+
+use lastgood_core::rollback::{Approval, Event, Kind, Opening, Phase, Policy, open, step};
+use proptest::prelude::*;
+
+use crate::{
+    kit::*,
+    laws,
+    world::{Act, World},
+};
+
+fn acts(longest: usize) -> impl Strategy<Value = Vec<Act>> {
+    let act = (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(what, which, flavour)| Act {
+        what,
+        which,
+        flavour,
+    });
+    prop::collection::vec(act, 0..longest)
+}
+
+prop_compose! {
+    fn openings()(
+        approvals in 0u32..4,
+        pagers in 0u32..4,
+        own in any::<bool>(),
+        asked in any::<bool>(),
+        alert in prop::bool::weighted(0.7),
+        auto in prop::bool::weighted(0.2),
+        undo in prop::bool::weighted(0.15),
+        good_in_a_row in 0u32..4,
+    ) -> Opening {
+        let approval = if auto { Approval::None } else { Approval::Required };
+        let policy = Policy {
+            approval, approvals, pagers, requester_may_approve: own, good_in_a_row, ..policy()
+        };
+        let mut opening = opening(policy);
+        if asked { opening.by = Some(actor("ana")); }
+        if !alert { opening.alert = None; }
+        if undo {
+            let of = lastgood_core::RollbackId(7);
+            opening.kind = Kind::Undo { of, to: to("blue"), artifact: Some(artifact('a')) };
+        }
+        opening
+    }
+}
+
+/// How far good luck takes a run: the histories would be worth little if they all ended early.
+fn lucky(world: &mut World, steps: u8) {
+    for _ in 0..steps {
+        if let Phase::Proposed { .. } = world.state.phase {
+            for name in ["cy", "bo", "di", "eva"] {
+                let (revision, reason) = (world.state.revision, Some("yes".into()));
+                let (by, standing) = (actor(name), approver());
+                world.give(Event::ProposeAnyway { by: by.clone(), standing: standing.clone() });
+                world.give(Event::Approved { by, standing, revision, confirmed: true, reason });
+            }
+        }
+        world.at += 1_000;
+        world.answer(0, 4);
+    }
+}
+
+/// Everybody answers in good time, nobody clicks: where does it come to rest?
+fn settle(world: &mut World, flavours: &[u8]) {
+    for turn in 0..2_000usize {
+        if matches!(world.state.phase, Phase::Ended { .. } | Phase::Escalated { .. }) {
+            return;
+        }
+        world.at += 1_000;
+        let due = world.timers.values().any(|at| *at <= world.at);
+        if due || world.pending.is_empty() {
+            world.fire_next();
+        } else {
+            world.answer(0, flavours[turn % flavours.len()]);
+        }
+    }
+    panic!("still {} after 2000 turns", world.state.phase.word());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_obeys_the_laws(
+        opening in openings(), luck in 0u8..14, acts in acts(60), fair in prop::collection::vec(0u8..=254, 1..8),
+    ) {
+        let mut world = World::new(opening);
+        lucky(&mut world, luck);
+        for act in acts {
+            world.act(act);
+            laws::of_the_moment(&world);
+        }
+        settle(&mut world, &fair);
+        laws::of_the_moment(&world);
+        laws::of_the_whole(&world);
+        replays(&world);
+    }
+}
+
+/// The events give the same states again, also when everything went through JSON on its way.
+fn replays(world: &World) {
+    let through =
+        |event: &Event| -> Event { serde_json::from_str(&serde_json::to_string(event).unwrap()).unwrap() };
+    let Event::Opened(opening) = through(&Event::Opened(Box::new(world.opening.clone()))) else {
+        panic!("the opening is another event after JSON")
+    };
+    let mut state = open(&opening).state;
+    for taken in &world.log {
+        let again = step(&state, &through(&taken.event), taken.at).unwrap();
+        assert_eq!(again, taken.step, "replaying {}", taken.event.kind());
+        state = serde_json::from_str(&serde_json::to_string(&again.state).unwrap()).unwrap();
+        assert_eq!(state, again.state, "after {}", taken.event.kind());
+        for change in &again.changes {
+            let text = serde_json::to_string(change).unwrap();
+            assert_eq!(serde_json::from_str::<lastgood_core::rollback::Change>(&text).unwrap(), *change);
+        }
+        for request in &again.effects {
+            let text = serde_json::to_string(request).unwrap();
+            assert_eq!(serde_json::from_str::<lastgood_core::rollback::Request>(&text).unwrap(), *request);
+        }
+    }
+}
+
+#[test]
+fn luck_reaches_every_phase() {
+    let mut seen = std::collections::BTreeSet::new();
+    for luck in 0..14 {
+        let mut world = World::new(opening(policy()));
+        lucky(&mut world, luck);
+        seen.extend(world.log.iter().map(|taken| taken.step.state.phase.word()));
+    }
+    let path = ["proposed", "deciding", "fetching", "preflight", "shifting", "observing", "ended"];
+    assert!(path.iter().all(|phase| seen.contains(phase)), "{seen:?}");
+}

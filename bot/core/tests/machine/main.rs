@@ -1,0 +1,11 @@
+//! The rollback state machine and the choice of its target, held against their rules: every state with every event, and
+//! long random histories in a world that answers late, twice, wrongly or not at all.
+
+mod choice;
+mod events;
+mod histories;
+mod kit;
+mod laws;
+mod regressions;
+mod table;
+mod world;

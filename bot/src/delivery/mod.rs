@@ -1,0 +1,104 @@
+//! From committed events to people. Projection renders events into a durable queue, in transactions of its own, so that
+//! nothing here can hold up a rollback; sending works the queue off, room by room, in the order of each thread.
+
+mod project;
+mod send;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use lastgood_adapters::chat::Chat;
+use tokio::{sync::watch, task::JoinSet};
+
+pub use project::Scene;
+
+use crate::{
+    engine::Engine,
+    store::{self, Result},
+};
+
+/// The chats of this process, by platform.
+#[derive(Clone, Default)]
+pub struct Chats(Arc<BTreeMap<String, Arc<dyn Chat>>>);
+
+impl Chats {
+    pub fn new(chats: impl IntoIterator<Item = (String, Arc<dyn Chat>)>) -> Self {
+        Self(Arc::new(chats.into_iter().collect()))
+    }
+
+    pub fn get(&self, platform: &str) -> Option<&Arc<dyn Chat>> {
+        self.0.get(platform)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Arc<dyn Chat>)> {
+        self.0.iter()
+    }
+}
+
+/// Whether everything that was committed about a run is with the platforms.
+///
+/// # Errors
+/// As the store says.
+pub async fn caught_up(engine: &Engine, id: lastgood_core::RollbackId) -> Result<bool> {
+    let db = engine.store.reader();
+    let behind = store::rollbacks::behind(db).await?.contains(&id);
+    Ok(!behind && store::messages::waiting_rooms(db).await?.is_empty())
+}
+
+/// The poll that alone suffices.
+const POLL: Duration = Duration::from_secs(1);
+
+pub struct Delivery {
+    engine: Engine,
+    chats: Chats,
+}
+
+impl Delivery {
+    pub fn new(engine: Engine, chats: Chats) -> Self {
+        Self { engine, chats }
+    }
+
+    /// Works until `stop` turns true. Does nothing while another replica has this role.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut committed = self.engine.store.committed();
+        let mut rooms = send::Rooms::default();
+        let mut sending: JoinSet<(String, send::Pause)> = JoinSet::new();
+        loop {
+            if self.engine.lease().delivers() {
+                if let Err(error) = self.round(&mut rooms, &mut sending).await {
+                    tracing::error!(%error, "chat is behind: events can't be projected now");
+                }
+            }
+            tokio::select! {
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
+                Ok(()) = committed.changed() => {}
+                Some(Ok((room, pause))) = sending.join_next() => rooms.done(&room, pause),
+                () = tokio::time::sleep(rooms.wake().min(POLL)) => {}
+            }
+        }
+        // A message on its way gets its answer noted; the others wait in the database.
+        let all = async { while sending.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(5), all).await.is_err() {
+            tracing::warn!("a chat did not answer before the end; its message is looked for at the next start");
+        }
+    }
+
+    async fn round(&self, rooms: &mut send::Rooms, sending: &mut JoinSet<(String, send::Pause)>) -> Result<()> {
+        for rollback in store::rollbacks::behind(self.engine.store.reader()).await? {
+            if let Err(error) = project::project(&self.engine, rollback).await {
+                tracing::error!(%error, %rollback, "can't be projected; its rollback goes on");
+            }
+        }
+        for room in store::messages::waiting_rooms(self.engine.store.reader()).await? {
+            let platform = room.split(':').next().unwrap_or_default();
+            let Some(chat) = self.chats.get(platform) else { continue };
+            if rooms.begin(&room) {
+                let worker = send::Worker { engine: self.engine.clone(), chat: chat.clone(), room: room.clone() };
+                sending.spawn(async move {
+                    let pause = worker.work_off().await;
+                    (room, pause)
+                });
+            }
+        }
+        Ok(())
+    }
+}

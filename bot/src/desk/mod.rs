@@ -1,0 +1,159 @@
+//! Where people's clicks and commands arrive, from whatever platform: looked up, put to the engine, answered. A click is never
+//! silently ignored.
+
+mod commands;
+mod standing;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use lastgood_adapters::chat::{Answer, Inbox, Incoming, NotTaken, What};
+use lastgood_core::{Actor, rollback::Rollback};
+
+use crate::{
+    delivery::{Chats, Scene},
+    engine::{
+        Engine,
+        acts::{Act, Delivery},
+    },
+    render::{
+        self,
+        action::{self, Action, Verb, input},
+    },
+    store::{self, StoreError},
+};
+
+/// Answers one platform.
+pub struct Desk {
+    engine: Engine,
+    chats: Chats,
+    /// The platform whose people are answered.
+    platform: String,
+    /// A command line that acts although chat is down: the reason given for it.
+    break_glass: Option<String>,
+}
+
+type Inputs = BTreeMap<String, String>;
+
+impl Desk {
+    pub fn new(engine: Engine, chats: Chats, platform: impl Into<String>) -> Self {
+        Self { engine, chats, platform: platform.into(), break_glass: None }
+    }
+
+    /// Lifts the two-person rule, for a reason that everybody reads.
+    #[must_use]
+    pub fn breaking_glass(mut self, reason: Option<String>) -> Self {
+        self.break_glass = reason;
+        self
+    }
+
+    async fn press(&self, incoming: &Incoming, pressed: &str, inputs: &Inputs) -> Result<Answer, StoreError> {
+        let action: Action = match pressed.parse() {
+            Ok(action) => action,
+            Err(error) => return Ok(private(&format!("{error}; look at the newest card"))),
+        };
+        let scene = match Scene::load(&self.engine, action.rollback).await {
+            Ok(scene) => scene,
+            Err(StoreError::NotFound(text)) => return Ok(private(&text)),
+            Err(error) => return Err(error),
+        };
+        if inputs.is_empty() {
+            // A button that asks something first: the form is drawn from the state as it is now.
+            let current = scene.root().buttons.into_iter().find(|button| button.action == pressed);
+            if let Some(form) = current.and_then(|button| button.form) {
+                return Ok(Answer::Ask { action: pressed.to_owned(), form });
+            }
+        }
+        if action.verb == Verb::CloseIncident {
+            return self.close_incident(&scene, &incoming.actor, inputs).await;
+        }
+        let Some(act) = act(action.verb, inputs, scene.state()) else {
+            return Ok(private("that choice is not on offer any more; look at the newest card"));
+        };
+        self.act(&scene, action.revision, &act, incoming).await
+    }
+
+    async fn act(&self, scene: &Scene, revision: u32, act: &Act, incoming: &Incoming) -> Result<Answer, StoreError> {
+        let service = self.engine.service(&scene.state().service.0)?;
+        let standing = standing::of(&self.chats, &service, &incoming.actor).await;
+        let mut allowed = standing.standing;
+        allowed.break_glass.clone_from(&self.break_glass);
+        let delivery = Delivery { source: self.platform.clone(), id: incoming.delivery.clone() };
+        let answered =
+            self.engine.act(scene.state().id, revision, act, &incoming.actor, &allowed, &delivery).await?;
+        Ok(match answered {
+            Ok(()) => Answer::Done,
+            Err(text) => match standing.trouble {
+                Some(trouble) if !allowed.approver => private(&format!("{text}\n{trouble}")),
+                _ => private(&text),
+            },
+        })
+    }
+
+    async fn close_incident(&self, scene: &Scene, by: &Actor, inputs: &Inputs) -> Result<Answer, StoreError> {
+        let thread = scene.state().thread;
+        let Some(incident) = store::incidents::of_thread(self.engine.store.reader(), thread).await? else {
+            return Ok(private("no incident is open here"));
+        };
+        let service = self.engine.service(&incident.service.0)?;
+        let standing = standing::of(&self.chats, &service, by).await.standing;
+        let commands = scene.state().commander.as_ref().is_some_and(|commander| commander.id == by.id);
+        if !(standing.approver || standing.commander || commands) {
+            return Ok(private(&format!(
+                "{by}, only the incident commander or an approver of {} may close {}",
+                service.id, incident.id
+            )));
+        }
+        let said = lastgood_core::incident::Closing {
+            root_cause: inputs.get(input::ROOT_CAUSE).cloned().unwrap_or_default(),
+            not_the_release: inputs.get(input::WAS_RELEASE).is_some_and(|answer| answer == "no"),
+        };
+        match self.engine.close_incident(incident.id, &said, by).await {
+            Ok(_) => Ok(Answer::Done),
+            Err(StoreError::Invalid(text) | StoreError::NotFound(text)) => Ok(private(&text)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn private(text: &str) -> Answer {
+    Answer::Private(render::refusal(text))
+}
+
+/// What a button means, with what its form asked for.
+fn act(verb: Verb, inputs: &Inputs, state: &Rollback) -> Option<Act> {
+    let reason = inputs.get(input::REASON).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    Some(match verb {
+        Verb::Approve => Act::Approve { confirmed: false, reason },
+        Verb::ApproveAnyway => Act::Approve { confirmed: true, reason },
+        Verb::Reject => Act::Reject { reason },
+        Verb::Choose => {
+            let chosen = inputs.get(input::CANDIDATE)?;
+            Act::Choose { digest: action::chosen(state.proposal.as_ref()?, chosen)? }
+        }
+        Verb::ProposeAnyway => Act::ProposeAnyway,
+        Verb::PageCommander => Act::PageCommander,
+        Verb::Acknowledge => Act::Acknowledge,
+        Verb::Stop => Act::Stop,
+        Verb::Retry => Act::Retry,
+        Verb::Override => Act::Override { reason: reason.unwrap_or_default() },
+        Verb::Next => Act::Next,
+        Verb::Undo => Act::Undo { reason },
+        Verb::HandOver => Act::HandOver,
+        Verb::CloseIncident => return None,
+    })
+}
+
+#[async_trait]
+impl Inbox for Desk {
+    async fn take(&self, incoming: Incoming) -> Result<Answer, NotTaken> {
+        let answer = match &incoming.what {
+            What::Press { action, inputs } => self.press(&incoming, action, inputs).await,
+            What::Command { text } => self.command(&incoming, text).await,
+        };
+        answer.map_err(|error| {
+            tracing::error!(%error, actor = incoming.actor.id, "could not be taken");
+            NotTaken(format!("it was not taken, try again: {error}"))
+        })
+    }
+}
