@@ -316,16 +316,14 @@ fn health_and_times() {
     );
     expect(
         &with(r#"url = "http://127.0.0.1/healthz""#, r#"url = "http://127.0.0.1/healthz", status = [20]"#),
-        &["6:61: services.checkout.health.http[0].status: statuses are from 100 to 599"],
+        &["6:61: services.checkout.health.http[0].status: 20 is no HTTP status"],
     );
     expect(
         &with(
             "[services.checkout.pools.green]",
             "[services.checkout.pools.green]\nversion = { url = \"http://x\", json_pointer = \"digest\" }",
         ),
-        &[
-            r#"14:46: services.checkout.pools.green.version.json_pointer: it starts with a slash, like "/digest""#,
-        ],
+        &[r#"14:46: services.checkout.pools.green.version.json_pointer: starts with a slash: "/digest""#],
     );
 }
 
