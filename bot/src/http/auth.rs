@@ -70,7 +70,9 @@ fn caller(http: &Http, headers: &HeaderMap) -> Result<Caller, Problem> {
             found = Some(Caller(token.clone()));
         }
     }
-    found.ok_or_else(|| unauthorized("no configured token has this secret (in basic authentication: and this name)"))
+    found.ok_or_else(|| {
+        unauthorized("no configured token has this secret (in basic authentication: and this name)")
+    })
 }
 
 /// Hashes are compared, because they have the same length.
@@ -80,10 +82,13 @@ fn same(one: &str, other: &str) -> Choice {
 
 fn presented(headers: &HeaderMap) -> Result<Presented, Problem> {
     let missing = || {
-        unauthorized("give a token: \"Authorization: Bearer SECRET\", or basic authentication with its name and secret")
+        unauthorized(
+            "give a token: \"Authorization: Bearer SECRET\", or basic authentication with its name and secret",
+        )
     };
     let header = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
-    let (scheme, rest) = header.to_str().ok().and_then(|text| text.trim().split_once(' ')).ok_or_else(missing)?;
+    let (scheme, rest) =
+        header.to_str().ok().and_then(|text| text.trim().split_once(' ')).ok_or_else(missing)?;
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") && !rest.is_empty() {
         return Ok(Presented { name: None, secret: rest.to_owned() });
