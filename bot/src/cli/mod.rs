@@ -1,20 +1,27 @@
 //! The command line: one file per subcommand. Commands other than `serve` act on the database through the engine; a server
 //! that runs takes up what follows from them.
 
+mod check;
 mod context;
-mod output;
+mod gate;
+mod health;
+mod incident;
+mod mark;
+pub mod output;
+mod record;
+mod releases;
 mod serve;
+mod status;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
 pub use context::{Context, Fault};
-pub use output::say;
 
 /// Brings the last known-good version back, from an incident channel.
 #[derive(Debug, Parser)]
-#[command(name = "lastgood", version, about, arg_required_else_help = true, propagate_version = true)]
+#[command(name = "lastgood", version, about, arg_required_else_help = true)]
 pub struct Cli {
     /// The configuration file.
     #[arg(
@@ -33,6 +40,23 @@ pub struct Cli {
 enum Command {
     /// Runs the bot: webhooks, API, and all rollbacks.
     Serve,
+    /// Checks the configuration, and asks everything in it whether it can be reached.
+    Check,
+    /// Records a deployment, so that it can be found, judged and returned to.
+    Record(record::Args),
+    /// Lists what was deployed to a service, newest first, with its marks.
+    Releases(releases::Args),
+    /// Corrects the inventory: marks an artifact stable or unstable.
+    Mark(mark::Args),
+    /// May this artifact be deployed? Exits with 0 (allowed), 1 (denied) or 2 (could not tell).
+    Gate(gate::Args),
+    /// Lists, shows and closes incidents.
+    #[command(subcommand)]
+    Incident(incident::What),
+    /// Shows running rollbacks and open incidents.
+    Status(status::Args),
+    /// Asks a running server whether it is up; for containers.
+    Health(health::Args),
 }
 
 /// What a command came to.
@@ -47,11 +71,22 @@ impl Cli {
         let context = Context::new(self.config);
         match self.command {
             Command::Serve => serve::run(&context).await,
+            Command::Check => check::run(&context).await,
+            Command::Record(args) => record::run(&context, args).await,
+            Command::Releases(args) => releases::run(&context, args).await,
+            Command::Mark(args) => mark::run(&context, args).await,
+            Command::Gate(args) => gate::run(&context, args).await,
+            Command::Incident(what) => incident::run(&context, what).await,
+            Command::Status(args) => status::run(&context, args).await,
+            Command::Health(args) => health::run(&context, args).await,
         }
     }
 
     /// What errors exit with: a gate that fails could not tell.
     pub fn failure(&self) -> ExitCode {
-        ExitCode::FAILURE
+        match self.command {
+            Command::Gate(_) => gate::COULD_NOT_TELL.into(),
+            _ => ExitCode::FAILURE,
+        }
     }
 }

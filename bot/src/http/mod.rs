@@ -66,6 +66,12 @@ async fn bounded(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => Problem::unavailable(format!("not done within {} s", WITHIN.as_secs())).into_response(),
     };
+    let status = response.status();
+    let typed = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == problem::KIND);
+    if (status.is_client_error() || status.is_server_error()) && !typed {
+        // The framework's own refusals.
+        response = Problem::new(status, "the request's path or headers can't be read").into_response();
+    }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
