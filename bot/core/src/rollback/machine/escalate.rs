@@ -153,7 +153,14 @@ impl Work {
         let awaited = self.awaited();
         let unknown = !Effect::KINDS.contains(&effect);
         if awaited.contains(&effect) || (unknown && !awaited.is_empty()) {
-            self.escalate(Why::Stuck { effect: effect.to_owned(), detail: detail.to_owned() });
+            let why = match self.state.phase.clone() {
+                // Stopped it is, all the same; only where traffic is now has to be looked up by hand.
+                Phase::Stopping { by } => {
+                    Why::Stopped { by, detail: format!("where traffic is now can't be read: {detail}") }
+                }
+                _ => Why::Stuck { effect: effect.to_owned(), detail: detail.to_owned() },
+            };
+            self.escalate(why);
             return Ok(());
         }
         if unknown {
