@@ -116,6 +116,9 @@ impl Work {
             self.state.phase,
             Phase::Proposed { .. } | Phase::Escalated { why: Why::NoCandidate { .. } }
         );
+        if !self.blames() {
+            return Err(self.illegal("an undo leads back to one routing only; reject it to choose a version"));
+        }
         if !choosing {
             return Err(self.illegal("another version can't be chosen any more"));
         }
