@@ -1,12 +1,18 @@
-//! The sections that adapters bring, by their `kind`, and the few questions that loading a configuration asks them. This
-//! is the one place that knows which vendors exist.
+//! The sections that adapters bring, by their `kind`: how an adapter is built from each, and the few questions that loading
+//! a configuration asks them. This is the one place that knows which vendors exist.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
-use lastgood_adapters::secret::Source;
+use lastgood_adapters::{
+    BuildError, client, metrics, metrics::prometheus, pager, pager::pagerduty, registry, registry::oci,
+    secret::Source, traffic, traffic::haproxy,
+};
 use serde::Deserialize;
 
-pub use placeholders::{haproxy, oci, pagerduty, probe, prometheus};
+pub use lastgood_adapters::probe::http as probe;
 
 /// What moves a service's traffic.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,9 +25,7 @@ impl Shifter {
     /// The pools that traffic can go to.
     pub fn pools(&self) -> Vec<&str> {
         let Self::Haproxy(config) = self;
-        let switch = config.switch.iter().flat_map(|switch| switch.pools.keys());
-        let weights = config.weights.iter().flat_map(|weights| weights.pools.keys());
-        switch.chain(weights).map(String::as_str).collect()
+        config.pools()
     }
 
     /// Why the adapter can't do the strategy as it is configured.
@@ -61,10 +65,16 @@ impl Metric {
         &config.name
     }
 
-    /// How far the query looks back, as far as can be told from its text.
+    /// How far the query looks back; none when that can't be told, which is a mistake of its own.
     pub fn window(&self) -> Option<Duration> {
         let Self::Prometheus(config) = self;
-        prometheus::window(&config.errors).max(config.total.as_deref().and_then(prometheus::window))
+        config.window().ok()
+    }
+
+    /// The configured error rate when all is well, 0 to 1.
+    pub fn baseline(&self) -> Option<f64> {
+        let Self::Prometheus(config) = self;
+        config.baseline()
     }
 }
 
@@ -75,31 +85,90 @@ pub enum Caller {
     Pagerduty(pagerduty::Config),
 }
 
-/// What loading asks a section that an adapter brings, so that its mistakes are reported with all others and in place.
-/// Keys are the section's own; an empty one means the section as a whole.
+/// Why an adapter can't be built from its section.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {why}")]
+pub struct Unfit {
+    /// The section's own key.
+    pub key: &'static str,
+    pub why: String,
+    /// Another rule reports the same.
+    known: bool,
+}
+
+impl From<BuildError> for Unfit {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Secret { key, why } => Self { key, why: why.to_string(), known: true },
+            BuildError::Invalid { key, why } => Self { key, why, known: false },
+            error @ BuildError::Client(_) => Self { key: "", why: error.to_string(), known: false },
+        }
+    }
+}
+
+impl From<haproxy::ConfigError> for Unfit {
+    fn from(error: haproxy::ConfigError) -> Self {
+        use haproxy::ConfigError as E;
+        let key = match &error {
+            E::NoInstance | E::Address(_) | E::InstanceTwice(_) => "instances",
+            E::NoTime => "timeout",
+            E::NotOneRoute => "strategy",
+            E::TooFewPools(_) | E::EmptyPool(_) | E::Name { .. } | E::Shared { .. } => "",
+        };
+        Self { key, why: error.to_string(), known: matches!(error, E::NotOneRoute) }
+    }
+}
+
+/// For trying whether an adapter can be built. Nothing is ever sent through it.
+static TRIAL: LazyLock<Result<reqwest::Client, BuildError>> = LazyLock::new(client::client);
+
+/// A section that an adapter brings. Keys are the section's own; an empty one means the section as a whole.
 pub trait Section {
+    type Port: ?Sized;
+
+    /// Nothing is asked yet.
+    ///
+    /// # Errors
+    /// What the adapter refuses to be built from.
+    fn build(&self, http: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit>;
+
     /// Secrets that the adapter reads when it is built.
     fn secrets(&self) -> Vec<(&'static str, &Source)> {
         Vec::new()
     }
 
-    /// What the adapter would refuse to be built from.
+    /// What the adapter would refuse, so that it is reported with all other mistakes, and in place.
     fn problems(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
-    }
-}
-
-impl Section for Shifter {
-    fn problems(&self) -> Vec<(&'static str, String)> {
-        let Self::Haproxy(config) = self;
-        let none = config.instances.is_empty();
-        none.then(|| ("instances", "no instance: name every HAProxy that routes the service".to_owned()))
+        let http = match &*TRIAL {
+            Ok(http) => http,
+            Err(error) => return vec![("", error.to_string())],
+        };
+        self.build(http)
+            .err()
+            .filter(|unfit| !unfit.known)
+            .map(|unfit| (unfit.key, unfit.why))
             .into_iter()
             .collect()
     }
 }
 
+impl Section for Shifter {
+    type Port = dyn traffic::Shifter;
+
+    fn build(&self, _: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
+        let Self::Haproxy(config) = self;
+        Ok(Arc::new(haproxy::HaProxy::new(config)?))
+    }
+}
+
 impl Section for Registry {
+    type Port = dyn registry::Registry;
+
+    fn build(&self, http: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
+        let Self::Oci(config) = self;
+        Ok(Arc::new(config.build(http.clone())?))
+    }
+
     fn secrets(&self) -> Vec<(&'static str, &Source)> {
         let Self::Oci(config) = self;
         config.password.iter().map(|source| ("password", source)).collect()
@@ -107,125 +176,46 @@ impl Section for Registry {
 }
 
 impl Section for Caller {
+    type Port = dyn pager::Pager;
+
+    fn build(&self, http: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
+        let Self::Pagerduty(config) = self;
+        Ok(Arc::new(config.build(http.clone())?))
+    }
+
     fn secrets(&self) -> Vec<(&'static str, &Source)> {
         let Self::Pagerduty(config) = self;
         vec![("routing_key", &config.routing_key)]
     }
 }
 
-impl Section for Metric {}
+impl Section for Metric {
+    type Port = dyn metrics::Metrics;
+
+    fn build(&self, http: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
+        let Self::Prometheus(config) = self;
+        Ok(Arc::new(config.build(http.clone())?))
+    }
+
+    fn secrets(&self) -> Vec<(&'static str, &Source)> {
+        let Self::Prometheus(config) = self;
+        let token = config.token.iter().map(|source| ("token", source));
+        token.chain(config.password.iter().map(|source| ("password", source))).collect()
+    }
+}
 
 impl Section for probe::HealthConfig {
-    fn problems(&self) -> Vec<(&'static str, String)> {
-        let bad = self.status.iter().flatten().any(|status| !(100..600).contains(status));
-        bad.then(|| ("status", "statuses are from 100 to 599".to_owned())).into_iter().collect()
+    type Port = dyn lastgood_adapters::probe::Health;
+
+    fn build(&self, http: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
+        Ok(Arc::new(probe::HealthConfig::build(self, http.clone())?))
     }
 }
 
 impl Section for probe::VersionConfig {
-    fn problems(&self) -> Vec<(&'static str, String)> {
-        let bad = !self.json_pointer.is_empty() && !self.json_pointer.starts_with('/');
-        bad.then(|| ("json_pointer", "it starts with a slash, like \"/digest\"".to_owned()))
-            .into_iter()
-            .collect()
-    }
-}
+    type Port = dyn lastgood_adapters::probe::Version;
 
-/// Stand-ins of the same shape, until the adapters bring their own.
-mod placeholders {
-    pub mod haproxy {
-        use std::collections::BTreeMap;
-
-        use lastgood_adapters::duration::Span;
-        use serde::Deserialize;
-
-        #[derive(Debug, Clone, Deserialize)]
-        pub struct Config {
-            pub instances: Vec<String>,
-            pub timeout: Option<Span>,
-            pub switch: Option<Switch>,
-            pub weights: Option<Weights>,
-        }
-
-        #[derive(Debug, Clone, Deserialize)]
-        pub struct Switch {
-            pub map: String,
-            pub key: String,
-            #[serde(flatten)]
-            pub pools: BTreeMap<String, String>,
-        }
-
-        #[derive(Debug, Clone, Deserialize)]
-        pub struct Weights {
-            pub backend: String,
-            pub pools: BTreeMap<String, Vec<String>>,
-        }
-    }
-
-    pub mod oci {
-        use lastgood_adapters::{duration::Span, secret::Source};
-        use serde::Deserialize;
-
-        #[derive(Debug, Clone, Deserialize)]
-        pub struct Config {
-            pub repository: String,
-            pub username: Option<String>,
-            pub password: Option<Source>,
-            pub timeout: Option<Span>,
-        }
-    }
-
-    pub mod prometheus {
-        use std::time::Duration;
-
-        use lastgood_adapters::duration::Span;
-        use serde::Deserialize;
-
-        #[derive(Debug, Clone, Deserialize)]
-        pub struct Config {
-            pub name: String,
-            pub url: String,
-            pub errors: String,
-            pub total: Option<String>,
-            pub baseline: Option<f64>,
-            pub timeout: Option<Span>,
-        }
-
-        /// The longest `[30s]` in a query.
-        pub fn window(query: &str) -> Option<Duration> {
-            let ranges = query.split('[').skip(1).filter_map(|rest| rest.split([']', ':']).next());
-            ranges.filter_map(|range| Span::try_from(range.to_owned()).ok()).map(|span| span.0).max()
-        }
-    }
-
-    pub mod pagerduty {
-        use lastgood_adapters::secret::Source;
-        use serde::Deserialize;
-
-        #[derive(Debug, Clone, Deserialize)]
-        pub struct Config {
-            pub routing_key: Source,
-            pub url: Option<String>,
-        }
-    }
-
-    pub mod probe {
-        use lastgood_adapters::duration::Span;
-        use serde::Deserialize;
-
-        #[derive(Debug, Clone, Deserialize)]
-        pub struct HealthConfig {
-            pub url: String,
-            pub status: Option<Vec<u16>>,
-            pub contains: Option<String>,
-            pub timeout: Option<Span>,
-        }
-
-        #[derive(Debug, Clone, Deserialize)]
-        pub struct VersionConfig {
-            pub url: String,
-            pub json_pointer: String,
-            pub timeout: Option<Span>,
-        }
+    fn build(&self, http: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
+        Ok(Arc::new(probe::VersionConfig::build(self, http.clone())?))
     }
 }

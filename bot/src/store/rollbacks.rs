@@ -74,6 +74,14 @@ pub async fn active(db: &AnyPool, service: &ServiceId) -> Result<Option<Saved>> 
     one(db, "WHERE service = $1 AND active = 1", Bind::Text(service.0.clone())).await
 }
 
+/// How many have not ended.
+///
+/// # Errors
+/// As the database says.
+pub async fn running(db: &AnyPool) -> Result<i64> {
+    Ok(sqlx::query_scalar("SELECT COUNT(*) FROM rollbacks WHERE active = 1").fetch_one(db).await?)
+}
+
 /// The newest rollback of a thread.
 ///
 /// # Errors

@@ -229,9 +229,9 @@ fn references_and_secrets() {
     );
     expect(
         &plus(
-            r#"registry = { kind = "oci", repository = "r/x", password = { env = "LASTGOOD_TEST_UNSET" } }"#,
+            r#"registry = { kind = "oci", repository = "r.example/x", username = "u", password = { env = "LASTGOOD_TEST_UNSET" } }"#,
         ),
-        &["5:48: services.checkout.registry.password: environment variable LASTGOOD_TEST_UNSET is not set"],
+        &["5:72: services.checkout.registry.password: environment variable LASTGOOD_TEST_UNSET is not set"],
     );
     expect(
         &plus(r#"registry = { repository = "r/x" }"#),
@@ -255,12 +255,14 @@ fn health_and_times() {
     );
     expect(
         &with(r#"url = "http://127.0.0.1/healthz""#, r#"url = "127.0.0.1/healthz""#),
-        &["6:24: services.checkout.health.http[0].url: not an address; it starts with http:// or https://"],
+        &[
+            r#"6:24: services.checkout.health.http[0].url: not an address (relative URL without a base): write it like "https://prometheus.example.com:9090""#,
+        ],
     );
     expect(
         &with(r#"url = "http://127.0.0.1/healthz""#, r#"url = "http://me:hunter2@127.0.0.1/healthz""#),
         &[
-            r#"6:24: services.checkout.health.http[0].url: there is a password in the address; secrets come from { env = "NAME" } or { file = "/path" }, in a key made for them"#,
+            "6:24: services.checkout.health.http[0].url: credentials don't belong in an address: give them as secrets of their own",
         ],
     );
     expect(
@@ -309,21 +311,19 @@ fn health_and_times() {
     expect(
         &with(r#"instances = ["unix:/run/haproxy.sock"]"#, "instances = []"),
         &[
-            "10:13: services.checkout.traffic.instances: no instance: name every HAProxy that routes the service",
+            r#"10:13: services.checkout.traffic.instances: `instances` is empty: name at least one Runtime API socket, such as "unix:/run/haproxy/admin.sock""#,
         ],
     );
     expect(
         &with(r#"url = "http://127.0.0.1/healthz""#, r#"url = "http://127.0.0.1/healthz", status = [20]"#),
-        &["6:61: services.checkout.health.http[0].status: statuses are from 100 to 599"],
+        &["6:61: services.checkout.health.http[0].status: 20 is no HTTP status"],
     );
     expect(
         &with(
             "[services.checkout.pools.green]",
             "[services.checkout.pools.green]\nversion = { url = \"http://x\", json_pointer = \"digest\" }",
         ),
-        &[
-            r#"14:46: services.checkout.pools.green.version.json_pointer: it starts with a slash, like "/digest""#,
-        ],
+        &[r#"14:46: services.checkout.pools.green.version.json_pointer: starts with a slash: "/digest""#],
     );
 }
 

@@ -1,0 +1,187 @@
+//! Where configuration becomes adapters, services, store and engine. Nothing is asked of the outside world here but the
+//! store: whether the rest answers is what `lastgood check` tells.
+
+use std::{sync::Arc, time::Duration};
+
+use lastgood_adapters::{BuildError, client};
+use lastgood_core::{Actor, rollback, verdict};
+
+use crate::{
+    clock::{self, SharedClock},
+    config::{
+        self, Config, Strategy, Who,
+        adapters::{Section, Unfit},
+    },
+    engine::{Engine, Executor},
+    service::{Metric, Pool, Room, Service, Services},
+    store::{Store, StoreError},
+};
+
+/// How long a replica on PostgreSQL may stand still before another one takes over. Longer than any adapter's single call.
+pub const LEASE_TERM: Duration = Duration::from_secs(30);
+
+/// What every part of the program works with. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub config: Arc<Config>,
+    pub services: Services,
+    pub engine: Engine,
+    /// The process's one HTTP client.
+    pub client: reqwest::Client,
+}
+
+/// Why the program can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum NotBuilt {
+    #[error(transparent)]
+    Client(#[from] BuildError),
+    #[error("{section}{}{}: {}", if .unfit.key.is_empty() { "" } else { "." }, .unfit.key, .unfit.why)]
+    Section { section: String, unfit: Unfit },
+    #[error("the store {url} can't be opened: {error}")]
+    Store { url: String, error: StoreError },
+}
+
+impl App {
+    /// Builds everything from the configuration and opens the store.
+    ///
+    /// # Errors
+    /// With the section that something can't be built from, or the store's address.
+    pub async fn open(config: Config) -> Result<(Self, Executor), NotBuilt> {
+        let client = client::client()?;
+        let services = services(&config, &client)?;
+        let store = open_store(&config).await?;
+        Ok(Self::with(config, services, store, client, Arc::new(clock::System)))
+    }
+
+    /// From parts that were made elsewhere.
+    pub fn with(
+        config: Config,
+        services: Services,
+        store: Store,
+        client: reqwest::Client,
+        clock: SharedClock,
+    ) -> (Self, Executor) {
+        let (engine, executor) = Engine::new(store, services.clone(), clock, LEASE_TERM);
+        (Self { config: Arc::new(config), services, engine, client }, executor)
+    }
+}
+
+/// Opens the configured store.
+///
+/// # Errors
+/// With its address, less the password.
+pub async fn open_store(config: &Config) -> Result<Store, NotBuilt> {
+    let opened = Store::open(&config.store.url, config.store.password.as_ref()).await;
+    opened.map_err(|error| NotBuilt::Store { url: config.store.url.clone(), error })
+}
+
+/// All services of a configuration.
+///
+/// # Errors
+/// With the section that something can't be built from.
+pub fn services(config: &Config, client: &reqwest::Client) -> Result<Services, NotBuilt> {
+    let built: Result<Vec<_>, _> =
+        config.services.iter().map(|(name, from)| service(config, name, from, client)).collect();
+    Ok(Services::new(built?))
+}
+
+fn service(
+    config: &Config,
+    name: &str,
+    from: &config::Service,
+    client: &reqwest::Client,
+) -> Result<Service, NotBuilt> {
+    let at = |section: &str| format!("services.{name}.{section}");
+    let shifter = build(&from.traffic.shifter, client, || at("traffic"))?;
+    let registry = from.registry.as_ref().map(|of| build(of, client, || at("registry"))).transpose()?;
+    let mut pools = std::collections::BTreeMap::new();
+    for (pool, of) in &from.pools {
+        let at = || at(&format!("pools.{pool}"));
+        let version = of.version.as_ref().map(|of| build(of, client, at)).transpose()?;
+        let health = of.health.iter().map(|of| build(of, client, at)).collect::<Result<_, _>>()?;
+        pools.insert(pool.clone(), Pool { version, health });
+    }
+    let health = from.health.http.iter().map(|of| build(of, client, || at("health.http")));
+    let health = health.collect::<Result<_, _>>()?;
+    let mut metrics = Vec::new();
+    for of in &from.health.metrics {
+        let source = build(of, client, || at("health.metrics"))?;
+        metrics.push(Metric { name: of.name().to_owned(), source, baseline: of.baseline() });
+    }
+    let mut pagers = Vec::new();
+    for pager in &from.page {
+        if let Some(of) = config.pagers.get(pager) {
+            pagers.push((pager.clone(), build(&of.caller, client, || format!("pagers.{pager}"))?));
+        }
+    }
+    let pools_serve = !from.traffic.shifter.pools().is_empty();
+    Ok(Service {
+        id: name.into(),
+        environment: from.environment.clone(),
+        rooms: from.rooms().map(room).collect(),
+        approvers: from.approvers.iter().map(ToString::to_string).collect(),
+        commander: from.commander.as_ref().map(actor),
+        depends_on: from.depends_on.iter().map(|other| other.as_str().into()).collect(),
+        policy: policy(from),
+        min_bake: millis(from.min_bake.0),
+        suspect_within: millis(from.suspect_within.0),
+        tolerance: verdict::Tolerance {
+            factor: from.health.tolerance.factor,
+            points: from.health.tolerance.points,
+        },
+        needs_pool: match from.traffic.strategy {
+            Strategy::BlueGreen => true,
+            Strategy::Canary => pools_serve,
+            Strategy::Rolling => false,
+        },
+        must_pull: from.must_pull(),
+        shifter,
+        registry,
+        pools,
+        health,
+        metrics,
+        pagers,
+        public_url: config.http.public_url.clone(),
+    })
+}
+
+fn build<S: Section>(
+    section: &S,
+    client: &reqwest::Client,
+    name: impl FnOnce() -> String,
+) -> Result<Arc<S::Port>, NotBuilt> {
+    section.build(client).map_err(|unfit| NotBuilt::Section { section: name(), unfit })
+}
+
+fn policy(from: &config::Service) -> rollback::Policy {
+    rollback::Policy {
+        approval: match from.approval {
+            config::Approval::Required => rollback::Approval::Required,
+            config::Approval::None => rollback::Approval::None,
+        },
+        approvals: from.approvals,
+        requester_may_approve: from.requester_may_approve,
+        expires_after: millis(from.expires_after.0),
+        answer_within: millis(from.answer_within.0),
+        shift_within: millis(from.shift_within.0),
+        recover_within: millis(from.health.recover_within.0),
+        every: millis(from.health.every.0),
+        good_in_a_row: from.health.good_in_a_row,
+        ack_within: millis(from.ack_within.0),
+        pagers: u32::try_from(from.page.len()).unwrap_or(u32::MAX),
+    }
+}
+
+/// Configured lengths of time fit: `Span` takes no longer ones.
+fn millis(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn room(room: &config::Room) -> Room {
+    Room { platform: room.platform.clone(), name: room.name.clone() }
+}
+
+/// A person of the configuration, as they act.
+pub fn actor(who: &Who) -> Actor {
+    Actor::new(who.to_string(), who.name.clone())
+}

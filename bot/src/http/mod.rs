@@ -1,0 +1,59 @@
+//! Webhooks, API, pages and metrics. Handlers verify, type, ask the engine, and answer; what is decided is decided there.
+
+mod health;
+mod metrics;
+mod problem;
+mod server;
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+use crate::app::App;
+
+pub use problem::Problem;
+pub use server::{NotBound, bind, serve};
+
+/// What one request may take in all.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// Every address that the server answers.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::show))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(not_so)
+        .layer(middleware::from_fn(bounded))
+        .with_state(app)
+}
+
+async fn nothing_here(request: Request) -> Problem {
+    let detail = format!("nothing is at {}; the API is under /v1", request.uri().path());
+    Problem::new(StatusCode::NOT_FOUND, detail)
+}
+
+async fn not_so(method: Method, request: Request) -> Problem {
+    let detail = format!("{} takes no {method}", request.uri().path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+/// Ends what takes too long, and sees to headers that every answer has.
+async fn bounded(request: Request, next: Next) -> Response {
+    let mut response = match tokio::time::timeout(WITHIN, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::unavailable(format!("not done within {} s", WITHIN.as_secs())).into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
