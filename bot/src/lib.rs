@@ -1,6 +1,7 @@
 //! lastgood: brings the last known-good version back, from an incident channel.
 
 pub mod app;
+pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod command;
