@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod demo;
 pub mod desk;
 pub mod engine;
+pub mod follow;
 pub mod http;
 pub mod inbound;
 pub mod render;

@@ -2,7 +2,9 @@
 //! that runs takes up what follows from them.
 
 mod context;
+mod demo;
 mod output;
+mod rollback;
 mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -10,7 +12,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 pub use context::{Context, Fault};
-pub use output::say;
+pub use output::{note, say};
 
 /// Brings the last known-good version back, from an incident channel.
 #[derive(Debug, Parser)]
@@ -33,6 +35,10 @@ pub struct Cli {
 enum Command {
     /// Runs the bot: webhooks, API, and all rollbacks.
     Serve,
+    /// Shows the main job in this terminal, in a world of its own.
+    Demo(demo::Demo),
+    /// Break glass: proposes and runs a rollback from this terminal, for when chat is down.
+    Rollback(rollback::Rollback),
 }
 
 /// What a command came to.
@@ -47,6 +53,8 @@ impl Cli {
         let context = Context::new(self.config);
         match self.command {
             Command::Serve => serve::run(&context).await,
+            Command::Demo(asked) => demo::run(asked).await,
+            Command::Rollback(asked) => rollback::run(&context, asked).await,
         }
     }
 
