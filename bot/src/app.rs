@@ -14,7 +14,7 @@ use crate::{
     },
     engine::{Engine, Executor},
     service::{Metric, Pool, Room, Service, Services},
-    store::{Store, StoreError},
+    store::{self, Store, StoreError},
 };
 
 /// How long a replica on PostgreSQL may stand still before another one takes over. Longer than any adapter's single call.
@@ -72,7 +72,7 @@ impl App {
 /// With its address, less the password.
 pub async fn open_store(config: &Config) -> Result<Store, NotBuilt> {
     let opened = Store::open(&config.store.url, config.store.password.as_ref()).await;
-    opened.map_err(|error| NotBuilt::Store { url: config.store.url.clone(), error })
+    opened.map_err(|error| NotBuilt::Store { url: store::without_password(&config.store.url), error })
 }
 
 /// All services of a configuration.

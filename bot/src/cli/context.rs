@@ -1,6 +1,6 @@
 //! What commands share: the configuration, the opened application, and who is acting.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lastgood_core::Actor;
 
@@ -50,6 +50,10 @@ pub struct Context {
 impl Context {
     pub fn new(file: PathBuf) -> Self {
         Self { file }
+    }
+
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// # Errors

@@ -1,11 +1,19 @@
 //! The command line: one file per subcommand. Commands other than `serve` act on the database through the engine; a server
 //! that runs takes up what follows from them.
 
+mod check;
 mod context;
 mod demo;
-mod output;
+mod gate;
+mod health;
+mod incident;
+mod mark;
+pub mod output;
+mod record;
+mod releases;
 mod rollback;
 mod serve;
+mod status;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -16,7 +24,7 @@ pub use output::{note, say};
 
 /// Brings the last known-good version back, from an incident channel.
 #[derive(Debug, Parser)]
-#[command(name = "lastgood", version, about, arg_required_else_help = true, propagate_version = true)]
+#[command(name = "lastgood", version, about, arg_required_else_help = true)]
 pub struct Cli {
     /// The configuration file.
     #[arg(
@@ -39,6 +47,23 @@ enum Command {
     Demo(demo::Demo),
     /// Break glass: proposes and runs a rollback from this terminal, for when chat is down.
     Rollback(rollback::Rollback),
+    /// Checks the configuration, and asks everything in it whether it can be reached.
+    Check,
+    /// Records a deployment, so that it can be found, judged and returned to.
+    Record(record::Args),
+    /// Lists what was deployed to a service, newest first, with its marks.
+    Releases(releases::Args),
+    /// Corrects the inventory: marks an artifact stable or unstable.
+    Mark(mark::Args),
+    /// May this artifact be deployed? Exits with 0 (allowed), 1 (denied) or 2 (could not tell).
+    Gate(gate::Args),
+    /// Lists, shows and closes incidents.
+    #[command(subcommand)]
+    Incident(incident::What),
+    /// Shows running rollbacks and open incidents.
+    Status(status::Args),
+    /// Asks a running server whether it is up; for containers.
+    Health(health::Args),
 }
 
 /// What a command came to.
@@ -55,11 +80,22 @@ impl Cli {
             Command::Serve => serve::run(&context).await,
             Command::Demo(asked) => demo::run(asked).await,
             Command::Rollback(asked) => rollback::run(&context, asked).await,
+            Command::Check => check::run(&context).await,
+            Command::Record(args) => record::run(&context, args).await,
+            Command::Releases(args) => releases::run(&context, args).await,
+            Command::Mark(args) => mark::run(&context, args).await,
+            Command::Gate(args) => gate::run(&context, args).await,
+            Command::Incident(what) => incident::run(&context, what).await,
+            Command::Status(args) => status::run(&context, args).await,
+            Command::Health(args) => health::run(&context, args).await,
         }
     }
 
     /// What errors exit with: a gate that fails could not tell.
     pub fn failure(&self) -> ExitCode {
-        ExitCode::FAILURE
+        match self.command {
+            Command::Gate(_) => gate::COULD_NOT_TELL.into(),
+            _ => ExitCode::FAILURE,
+        }
     }
 }

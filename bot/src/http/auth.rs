@@ -70,20 +70,26 @@ fn caller(http: &Http, headers: &HeaderMap) -> Result<Caller, Problem> {
             found = Some(Caller(token.clone()));
         }
     }
-    found.ok_or_else(|| unauthorized("no configured token has this secret (in basic authentication: and this name)"))
+    found.ok_or_else(|| {
+        unauthorized("no configured token has this secret (in basic authentication: and this name)")
+    })
 }
 
 /// Hashes are compared, because they have the same length.
 fn same(one: &str, other: &str) -> Choice {
-    Sha256::digest(one).as_slice().ct_eq(Sha256::digest(other).as_slice())
+    let hash = |text: &str| -> [u8; 32] { Sha256::digest(text).into() };
+    hash(one).ct_eq(&hash(other))
 }
 
 fn presented(headers: &HeaderMap) -> Result<Presented, Problem> {
     let missing = || {
-        unauthorized("give a token: \"Authorization: Bearer SECRET\", or basic authentication with its name and secret")
+        unauthorized(
+            "give a token: \"Authorization: Bearer SECRET\", or basic authentication with its name and secret",
+        )
     };
     let header = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
-    let (scheme, rest) = header.to_str().ok().and_then(|text| text.trim().split_once(' ')).ok_or_else(missing)?;
+    let (scheme, rest) =
+        header.to_str().ok().and_then(|text| text.trim().split_once(' ')).ok_or_else(missing)?;
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") && !rest.is_empty() {
         return Ok(Presented { name: None, secret: rest.to_owned() });

@@ -1,8 +1,16 @@
 //! Webhooks, API, pages and metrics. Handlers verify, type, ask the engine, and answer; what is decided is decided there.
 
+mod alerts;
+mod auth;
+mod body;
+mod deployments;
+mod gate;
 mod health;
 mod metrics;
+mod page;
+mod pagers;
 mod problem;
+mod rollbacks;
 mod server;
 
 use std::time::Duration;
@@ -13,7 +21,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 
 use crate::app::App;
@@ -30,6 +38,12 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
+        .route("/v1/deployments", post(deployments::record))
+        .route("/v1/gate", get(gate::ask))
+        .route("/v1/alerts/alertmanager", post(alerts::alertmanager))
+        .route("/v1/pagers/{name}/webhook", post(pagers::webhook))
+        .route("/v1/rollbacks/{id}", get(rollbacks::show))
+        .route("/rollbacks/{id}", get(page::show))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_so)
         .layer(middleware::from_fn(bounded))
@@ -52,8 +66,17 @@ async fn bounded(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => Problem::unavailable(format!("not done within {} s", WITHIN.as_secs())).into_response(),
     };
+    let status = response.status();
+    let typed = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == problem::KIND);
+    if (status.is_client_error() || status.is_server_error()) && !typed {
+        // The framework's own refusals.
+        response = Problem::new(status, "the request's path or headers can't be read").into_response();
+    }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+mod tests;

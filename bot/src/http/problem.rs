@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::store::StoreError;
 
+pub(super) const KIND: &str = "application/problem+json";
+
 /// What went wrong with a request. `type` is `about:blank`: the status says what kind of problem it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -73,7 +75,7 @@ impl IntoResponse for Problem {
         let json = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (self.status, json).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(KIND));
         for (name, value) in self.headers {
             headers.append(name, HeaderValue::from_static(value));
         }

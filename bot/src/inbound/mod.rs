@@ -2,4 +2,5 @@
 //! never a half-checked one.
 
 pub mod alertmanager;
+pub mod deployment;
 pub mod matcher;

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 
 pub use error::StoreError;
 pub use lock::ExecutorLock;
+pub use open::without_password;
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 

@@ -1,0 +1,147 @@
+//! `lastgood check`: is the configuration good, and does everything in it answer? The rollback path is found broken here,
+//! and not when it is needed. Changes nothing and calls nobody.
+
+use std::{fmt::Write as _, process::ExitCode};
+
+use futures_util::future::join_all;
+use lastgood_adapters::{
+    Check,
+    check::Verdict,
+    client,
+    probe::{Health, Version},
+};
+
+use super::{
+    Context, Ended, Fault,
+    output::{plain, say},
+};
+use crate::{
+    app,
+    clock::{Clock as _, System},
+    config::{Config, LogFormat, adapters::Section as _},
+    service::Service,
+    store, telemetry,
+};
+
+pub async fn run(context: &Context) -> Ended {
+    telemetry::init(LogFormat::Text, "error");
+    let (config, warnings) = context.config()?;
+    let client = client::client().map_err(|error| Fault::new(error.to_string()))?;
+    let services = app::services(&config, &client)?;
+    let mut lines: Vec<_> =
+        warnings.iter().map(|warning| Line { sign: '!', text: warning.to_string() }).collect();
+    lines.push(Line { sign: '✓', text: format!("{}: valid", context.file().display()) });
+    lines.extend(store_lines(&config).await);
+    let pagers = join_all(config.pagers.iter().map(|(name, pager)| {
+        let client = &client;
+        async move {
+            match pager.caller.build(client) {
+                Ok(caller) => named(&format!("pager {name}"), caller.check().await),
+                Err(unfit) => vec![Check::bad(format!("pager {name}"), unfit.to_string(), "correct it")],
+            }
+        }
+    }));
+    let services = join_all(services.iter().map(|service| of_service(service)));
+    let (pagers, services) = tokio::join!(pagers, services);
+    lines.extend(pagers.into_iter().chain(services).flatten().map(Line::from));
+    let mut text = String::new();
+    for line in &lines {
+        // Writing to a string can't fail.
+        writeln!(text, "{} {}", line.sign, plain(&line.text)).ok();
+    }
+    let count = |sign| lines.iter().filter(|line| line.sign == sign).count();
+    let (bad, warned) = (count('✗'), count('!'));
+    write!(text, "{} good, {warned} to look at, {bad} failed", count('✓')).ok();
+    say(text)?;
+    Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Line {
+    sign: char,
+    text: String,
+}
+
+impl From<Check> for Line {
+    fn from(check: Check) -> Self {
+        let Check { what, verdict } = check;
+        match verdict {
+            Verdict::Good(seen) => Self { sign: '✓', text: format!("{what}: {seen}") },
+            Verdict::Warning { seen, advice } => {
+                Self { sign: '!', text: format!("{what}: {seen}; {advice}") }
+            }
+            Verdict::Bad { seen, advice } => Self { sign: '✗', text: format!("{what}: {seen}; {advice}") },
+        }
+    }
+}
+
+async fn store_lines(config: &Config) -> Vec<Line> {
+    let what = format!("store {}", store::without_password(&config.store.url));
+    let opened = match app::open_store(config).await {
+        Ok(store) => store,
+        Err(app::NotBuilt::Store { error, .. }) => {
+            return vec![Line { sign: '✗', text: format!("{what}: {error}") }];
+        }
+        Err(error) => return vec![Line { sign: '✗', text: error.to_string() }],
+    };
+    let mut lines = vec![Check::good(what.clone(), "answers, and its schema is up to date")];
+    match store::messages::refused(opened.reader()).await {
+        Ok(0) => {}
+        Ok(count) => lines.push(Check::warning(
+            "chat",
+            format!("{count} messages were refused for good"),
+            "see the server's log for the platform's reasons",
+        )),
+        Err(error) => lines.push(Check::bad(what, error.to_string(), "is the schema complete?")),
+    }
+    opened.close().await;
+    lines.into_iter().map(Line::from).collect()
+}
+
+fn named(name: &str, checks: Vec<Check>) -> Vec<Check> {
+    checks.into_iter().map(|check| Check { what: format!("{name}: {}", check.what), ..check }).collect()
+}
+
+async fn of_service(service: &Service) -> Vec<Check> {
+    let now = System.now();
+    let registry = async {
+        match &service.registry {
+            Some(registry) => registry.check().await,
+            None => Vec::new(),
+        }
+    };
+    let metrics = join_all(service.metrics.iter().map(|metric| metric.source.check(now)));
+    let health = join_all(service.health.iter().map(|probe| healthy("health", probe.as_ref())));
+    let pools = join_all(service.pools.iter().map(|(name, pool)| async move {
+        let mut lines = Vec::new();
+        if let Some(version) = &pool.version {
+            lines.push(running(name, version.as_ref()).await);
+        }
+        for probe in &pool.health {
+            lines.push(healthy(&format!("pool {name}: health"), probe.as_ref()).await);
+        }
+        lines
+    }));
+    let (traffic, registry, metrics, health, pools) =
+        tokio::join!(service.shifter.check(), registry, metrics, health, pools);
+    let all = traffic.into_iter().chain(registry).chain(metrics.into_iter().flatten());
+    let all = all.chain(health).chain(pools.into_iter().flatten());
+    named(&service.id.0, all.collect())
+}
+
+async fn healthy(of: &str, probe: &dyn Health) -> Check {
+    let what = format!("{of} {}", probe.name());
+    match probe.probe().await {
+        Ok(detail) => Check::good(what, detail),
+        Err(fault) => {
+            Check::bad(what, fault.to_string(), "until it is healthy, no rollback can prove recovery")
+        }
+    }
+}
+
+async fn running(pool: &str, version: &dyn Version) -> Check {
+    let what = format!("pool {pool}: version");
+    match version.running().await {
+        Ok(digest) => Check::good(what, format!("runs {}", digest.short())),
+        Err(fault) => Check::bad(what, fault.to_string(), "until it answers, what runs there is not known"),
+    }
+}

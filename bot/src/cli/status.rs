@@ -1,0 +1,54 @@
+//! `lastgood status`: what runs, what is open, what is live as far as was recorded.
+
+use std::process::ExitCode;
+
+use clap::Args as Arguments;
+use lastgood_core::ServiceId;
+use serde_json::json;
+
+use super::{
+    Context, Ended, incident,
+    output::{self, say},
+};
+use crate::store;
+
+#[derive(Debug, Arguments)]
+pub struct Args {
+    /// Only this one.
+    service: Option<String>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(context: &Context, args: Args) -> Ended {
+    let app = context.open().await?;
+    let only = args.service.as_deref().map(|name| app.engine.service(name)).transpose()?;
+    let concerns = |service: &ServiceId| only.as_ref().is_none_or(|only| only.id == *service);
+    let db = app.engine.store.reader();
+    let mut runs = Vec::new();
+    for service in app.services.iter().filter(|service| concerns(&service.id)) {
+        runs.extend(store::rollbacks::active(db, &service.id).await?);
+    }
+    let mut incidents = store::incidents::list(db, false).await?;
+    incidents.retain(|incident| concerns(&incident.service));
+    let unfinished = store::effects::unfinished(db).await?;
+    if args.json {
+        output::json(&json!({
+            "rollbacks": runs.iter().map(incident::run_for_programs).collect::<Vec<_>>(),
+            "incidents": incidents.iter().map(incident::for_programs).collect::<Vec<_>>(),
+            "unfinished_effects": unfinished,
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let runs = match runs.as_slice() {
+        [] => "no rollback is running".to_owned(),
+        runs => incident::runs_table(runs),
+    };
+    let incidents = match incidents.as_slice() {
+        [] => "no incident is open".to_owned(),
+        incidents => incident::rows(incidents),
+    };
+    say(format!("{runs}\n\n{incidents}"))?;
+    Ok(ExitCode::SUCCESS)
+}

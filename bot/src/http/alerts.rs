@@ -1,0 +1,80 @@
+//! `POST /v1/alerts/alertmanager`. Alertmanager repeats what is answered with 5xx, and drops what is answered with 4xx:
+//! whatever could still be taken later must not get a 4xx.
+
+use axum::{Json, body::Body, extract::State, http::StatusCode};
+use serde_json::{Value, json};
+
+use super::{Problem, auth::Caller, body};
+use crate::{
+    app::App,
+    config::May,
+    engine::alerts::{Alert, Taken},
+    inbound::alertmanager::{self, NotAlerts, Status},
+};
+
+/// `lastgood=ignore` makes no proposal.
+const LABEL: &str = "lastgood";
+const IGNORE: &str = "ignore";
+
+pub async fn alertmanager(
+    State(app): State<App>,
+    caller: Caller,
+    sent: Body,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    caller.must(May::Alert)?;
+    let sent = body::read(sent).await?;
+    let alerts = alertmanager::read(&sent).map_err(|error| match error {
+        NotAlerts::Json(_) => Problem::new(StatusCode::BAD_REQUEST, error.to_string()),
+        NotAlerts::Field { field, what } => Problem::field(&field, what),
+    })?;
+    let (mut taken, mut notes) = (Vec::new(), Vec::new());
+    for alert in &alerts {
+        let services: Vec<_> =
+            app.config.services.iter().filter(|(_, service)| service.matches(&alert.labels)).collect();
+        if services.is_empty() {
+            notes.push(format!("no service's `alerts` match {:?}", alert.title));
+        }
+        for (name, _) in services {
+            let became = app.engine.alert(&concerning(name, alert)).await.map_err(|error| {
+                tracing::error!(%error, service = name, "an alert could not be taken");
+                Problem::unavailable("the store can't take the alert now; send it again")
+            })?;
+            if became == Taken::Ignored {
+                notes.push(format!("{name}: {:?} is labelled {LABEL}={IGNORE}", alert.title));
+            } else {
+                taken.push(json!({ "service": name, "alert": alert.title, "became": word(became) }));
+            }
+        }
+    }
+    if alerts.is_empty() {
+        notes.push("it holds no alert".to_owned());
+    }
+    let status = if taken.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(json!({ "taken": taken, "notes": notes }))))
+}
+
+fn concerning(service: &str, alert: &alertmanager::Alert) -> Alert {
+    let generator = alert.generator_url.iter().map(|url| ("source".to_owned(), url.clone()));
+    let sender = alert.external_url.iter().map(|url| ("alertmanager".to_owned(), url.clone()));
+    let annotations = alert.annotations.iter().map(|(name, text)| (name.clone(), text.clone()));
+    Alert {
+        service: service.into(),
+        fingerprint: alert.fingerprint.clone(),
+        starts_at: alert.starts_at,
+        ends_at: alert.ends_at,
+        firing: alert.status == Status::Firing,
+        title: alert.title.clone(),
+        annotations: annotations.chain(generator).chain(sender).collect(),
+        ignore: alert.labels.get(LABEL).is_some_and(|value| value == IGNORE),
+    }
+}
+
+fn word(taken: Taken) -> &'static str {
+    match taken {
+        Taken::Opened => "opened",
+        Taken::Joined => "joined",
+        Taken::Repeated => "repeated",
+        Taken::Resolved => "resolved",
+        Taken::Ignored => "ignored",
+    }
+}
