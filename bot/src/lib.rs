@@ -1,6 +1,7 @@
 //! lastgood: brings the last known-good version back, from an incident channel.
 
 pub mod app;
+pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod command;
@@ -9,6 +10,7 @@ pub mod delivery;
 pub mod demo;
 pub mod desk;
 pub mod engine;
+pub mod follow;
 pub mod http;
 pub mod inbound;
 pub mod render;

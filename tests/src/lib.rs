@@ -1,6 +1,10 @@
 //! The harness: real programs on ports of their own, strict stand-ins for what can't run here, and the means to read what
 //! happened. Scenarios are in `scenarios/`.
 
+pub mod client;
+pub mod database;
+pub mod lossy;
 pub mod process;
 pub mod real;
+pub mod shop;
 pub mod standin;

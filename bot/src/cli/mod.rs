@@ -3,6 +3,7 @@
 
 mod check;
 mod context;
+mod demo;
 mod gate;
 mod health;
 mod incident;
@@ -10,6 +11,7 @@ mod mark;
 pub mod output;
 mod record;
 mod releases;
+mod rollback;
 mod serve;
 mod status;
 
@@ -18,6 +20,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 pub use context::{Context, Fault};
+pub use output::{note, say};
 
 /// Brings the last known-good version back, from an incident channel.
 #[derive(Debug, Parser)]
@@ -40,6 +43,10 @@ pub struct Cli {
 enum Command {
     /// Runs the bot: webhooks, API, and all rollbacks.
     Serve,
+    /// Shows the main job in this terminal, in a world of its own.
+    Demo(demo::Demo),
+    /// Break glass: proposes and runs a rollback from this terminal, for when chat is down.
+    Rollback(rollback::Rollback),
     /// Checks the configuration, and asks everything in it whether it can be reached.
     Check,
     /// Records a deployment, so that it can be found, judged and returned to.
@@ -71,6 +78,8 @@ impl Cli {
         let context = Context::new(self.config);
         match self.command {
             Command::Serve => serve::run(&context).await,
+            Command::Demo(asked) => demo::run(asked).await,
+            Command::Rollback(asked) => rollback::run(&context, asked).await,
             Command::Check => check::run(&context).await,
             Command::Record(args) => record::run(&context, args).await,
             Command::Releases(args) => releases::run(&context, args).await,

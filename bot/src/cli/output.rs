@@ -20,6 +20,12 @@ pub fn say(text: impl AsRef<str>) -> Result<(), Fault> {
     }
 }
 
+/// Says something beside the answer, on standard error.
+pub fn note(text: &str) {
+    // Whoever closed standard error does not want to know.
+    writeln!(io::stderr().lock(), "{text}").ok();
+}
+
 /// For programs.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{Context, Ended, Fault};
-use crate::{app::App, engine::Executor, http, telemetry};
+use crate::{app::App, chat, engine::Executor, http, telemetry};
 
 pub async fn run(context: &Context) -> Ended {
     let (config, warnings) = context.config()?;
@@ -46,7 +46,7 @@ async fn work(app: App, executor: Executor, listener: TcpListener, mut signals: 
     }
     let serving = http::serve(listener, http::router(app.clone()), stopped.clone());
     let executing = executor.run(stopped.clone());
-    // The place of the chats: `chat::run(&app, stopped)`, joined with these two.
+    let talking = chat::run(&app, chat::configured(&app), stopped.clone());
     let working = async {
         let served = async {
             let served = serving.await;
@@ -54,7 +54,7 @@ async fn work(app: App, executor: Executor, listener: TcpListener, mut signals: 
             stop.send_replace(true);
             served
         };
-        tokio::join!(served, executing).0
+        tokio::join!(served, executing, talking).0
     };
     tracing::info!(services = app.services.iter().count(), "lastgood is ready at http://{address}");
     tokio::pin!(working);

@@ -54,6 +54,7 @@ pub struct Delivery {
 
 impl Delivery {
     pub fn new(engine: Engine, chats: Chats) -> Self {
+        engine.lease().has_chats();
         Self { engine, chats }
     }
 

@@ -6,8 +6,8 @@ pub mod world;
 
 use std::{io::Write as _, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
-use lastgood_adapters::chat::{Answer, Chat, Inbox as _, Incoming, What, terminal::Terminal};
+use anyhow::Context as _;
+use lastgood_adapters::chat::{Chat, terminal::Terminal};
 use lastgood_core::{
     Actor, RollbackId, ServiceId,
     card::{Card, Colour},
@@ -21,7 +21,7 @@ use crate::{
     delivery::{self, Chats, Delivery},
     desk::Desk,
     engine::Engine,
-    render::action::{Action, Verb},
+    follow::Yes,
     service::Services,
     store::{self, Store},
 };
@@ -158,41 +158,18 @@ impl Act {
     /// Approves what is proposed; returns when nothing more happens without a person's choice.
     async fn press_by_itself(&self, id: RollbackId) -> anyhow::Result<()> {
         let mut committed = self.engine.store.committed();
-        let mut approved = 0;
+        let mut yes = Yes::new(self.desk.clone(), self.terminal.actor().clone(), story::ROOM, None);
         loop {
             committed.mark_unchanged();
             let state = self.state(id).await?;
-            match &state.phase {
-                Phase::Proposed { confirming } if approved < 3 => {
-                    // What is put to the vote is first shown to whoever watches.
-                    self.all_told(id).await?;
-                    approved += 1;
-                    self.approve(&state, *confirming).await?;
-                }
-                Phase::Ended { .. } => return Ok(()),
-                Phase::Escalated { .. } if state.pages.iter().all(|page| page.delivered.is_some()) => {
-                    return Ok(());
-                }
-                _ => committed.changed().await.context("the store ended")?,
+            if matches!(state.phase, Phase::Proposed { .. }) {
+                // What is put to the vote is first shown to whoever watches.
+                self.all_told(id).await?;
             }
-        }
-    }
-
-    async fn approve(&self, state: &Rollback, confirming: bool) -> anyhow::Result<()> {
-        let verb = if confirming { Verb::ApproveAnyway } else { Verb::Approve };
-        let action = Action { rollback: state.id, revision: state.revision, verb };
-        let press = Incoming {
-            delivery: format!("demo-{action}"),
-            actor: self.terminal.actor().clone(),
-            room: story::ROOM.to_owned(),
-            what: What::Press {
-                action: action.to_string(),
-                inputs: [("reason".to_owned(), String::new())].into(),
-            },
-        };
-        match self.desk.take(press).await? {
-            Answer::Private(card) => bail!("the approval was not taken: {}", card.plain()),
-            _ => Ok(()),
+            if yes.press(&state).await? {
+                return Ok(());
+            }
+            committed.changed().await.context("the store ended")?;
         }
     }
 

@@ -31,19 +31,28 @@ pub struct Desk {
     platform: String,
     /// A command line that acts although chat is down: the reason given for it.
     break_glass: Option<String>,
+    /// Whom the person at a command line is mapped to.
+    acting_as: Option<Actor>,
 }
 
 type Inputs = BTreeMap<String, String>;
 
 impl Desk {
     pub fn new(engine: Engine, chats: Chats, platform: impl Into<String>) -> Self {
-        Self { engine, chats, platform: platform.into(), break_glass: None }
+        Self { engine, chats, platform: platform.into(), break_glass: None, acting_as: None }
     }
 
     /// Lifts the two-person rule, for a reason that everybody reads.
     #[must_use]
     pub fn breaking_glass(mut self, reason: Option<String>) -> Self {
         self.break_glass = reason;
+        self
+    }
+
+    /// Takes everything as done by this person.
+    #[must_use]
+    pub fn acting_as(mut self, actor: Actor) -> Self {
+        self.acting_as = Some(actor);
         self
     }
 
@@ -152,7 +161,10 @@ fn act(verb: Verb, inputs: &Inputs, state: &Rollback) -> Option<Act> {
 
 #[async_trait]
 impl Inbox for Desk {
-    async fn take(&self, incoming: Incoming) -> Result<Answer, NotTaken> {
+    async fn take(&self, mut incoming: Incoming) -> Result<Answer, NotTaken> {
+        if let Some(actor) = &self.acting_as {
+            incoming.actor = actor.clone();
+        }
         let answer = match &incoming.what {
             What::Press { action, inputs } => self.press(&incoming, action, inputs).await,
             What::Command { text } => self.command(&incoming, text).await,

@@ -9,13 +9,7 @@ use lastgood_core::{
 use super::commit::Next;
 use crate::store::{Result, Tx, releases::NewRelease};
 
-pub(super) async fn apply(
-    tx: &mut Tx,
-    state: &Rollback,
-    seq: i64,
-    change: &Change,
-    at: At,
-) -> Result<Vec<Next>> {
+pub(super) async fn apply(tx: &mut Tx, state: &Rollback, change: &Change, at: At) -> Result<Vec<Next>> {
     let (id, service) = (state.id, &state.service);
     match change {
         Change::CancelWork => tx.cancel_work(id, at).await?,
@@ -38,7 +32,8 @@ pub(super) async fn apply(
                 url: None,
                 irreversible: None,
                 origin: Origin::Rollback,
-                delivery: format!("{id}/{seq}"),
+                // A run that verifies its shift twice deploys once.
+                delivery: format!("{id}/{}", artifact.digest),
             };
             tx.add_release(&release, at).await?;
         }

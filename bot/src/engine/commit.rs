@@ -82,7 +82,7 @@ async fn save(
     tx.save_rollback(state, seq, event, at).await?;
     let mut more = Vec::new();
     for change in &step.changes {
-        more.extend(changes::apply(tx, state, seq, change, at).await?);
+        more.extend(changes::apply(tx, state, change, at).await?);
     }
     let mut claimed = Vec::new();
     for (index, request) in step.effects.iter().enumerate() {

@@ -29,6 +29,8 @@ struct Held {
     /// When the counter was last moved, as asked for before the answer came: the safe side.
     beaten: Option<Instant>,
     lock: Option<ExecutorLock>,
+    /// This process has chats, and wants to talk to them.
+    has_chats: bool,
     delivers: bool,
     /// Other replicas: counter, and since when it was seen so.
     seen: HashMap<String, (i64, Instant)>,
@@ -51,6 +53,11 @@ impl Lease {
     /// Under which name this process claims; none while it may not.
     pub fn owner(&self) -> Option<String> {
         self.held().owner.clone()
+    }
+
+    /// This process has chats. One that has none never keeps the role from one that does.
+    pub fn has_chats(&self) {
+        self.held().has_chats = true;
     }
 
     /// Whether this process talks to the chats now.
@@ -122,6 +129,9 @@ impl Lease {
             held.beaten = Some(before);
         }
         self.bury_the_dead(store, &id).await?;
+        if !self.held().has_chats {
+            return Ok(());
+        }
         let delivers = write!(store, |tx| tx.take_role(DELIVERY, &id).await)?;
         self.held().delivers = delivers;
         Ok(())

@@ -135,11 +135,15 @@ fn stop(run: &Rollback) -> Button {
     button(run, Verb::Stop, "Stop", Style::Danger, 's')
 }
 
-fn paging(run: &Rollback) -> Option<Button> {
+fn paging(run: &Rollback) -> Vec<Button> {
+    let come = || button(run, Verb::Acknowledge, "I'm on it", Style::Primary, 'k');
+    let call = |label| button(run, Verb::PageCommander, label, Style::Plain, 'p');
     match run.ringing() {
-        Some(_) => Some(button(run, Verb::Acknowledge, "I'm on it", Style::Primary, 'k')),
-        None if run.policy.pagers == 0 => None,
-        None => Some(button(run, Verb::PageCommander, "Page the commander", Style::Plain, 'p')),
+        // Nobody heard it: somebody may still come, and somebody may want to try again at once.
+        Some(page) if page.delivered == Some(false) => vec![come(), call("Page again now")],
+        Some(_) => vec![come()],
+        None if run.policy.pagers == 0 => vec![],
+        None => vec![call("Page the commander")],
     }
 }
 

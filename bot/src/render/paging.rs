@@ -65,9 +65,13 @@ pub fn paged(view: &View, escalation: u32) -> Option<Card> {
     Some(match next {
         Some(next) if next.target == page.target => card.line(line!["Trying ", name(), " once more."]),
         Some(next) => card.line(line!["Calling ", pager(view, next.target), " instead."]),
-        None if run.active() => {
-            card.line(line![Span::Strong("Nobody is being called now.".into()), " Call somebody yourself."])
-        }
+        None if run.active() => card.line(line![
+            Span::Strong("Nobody could be called.".into()),
+            format!(
+                " The next try is in {}, or with the button above; better call somebody yourself.",
+                lastgood_core::words::spell(run.policy.ack_within)
+            )
+        ]),
         None => card,
     })
 }

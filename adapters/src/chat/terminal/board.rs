@@ -208,7 +208,7 @@ impl Board {
     }
 
     fn look(&self) -> Look {
-        Look { columns: (self.size)().0, offset: self.offset }
+        Look { columns: (self.size)().0, offset: self.offset, now: (self.now)() }
     }
 
     fn place_of(&self, at: &MessageRef) -> Option<usize> {

@@ -21,6 +21,8 @@ pub struct Look {
     pub columns: usize,
     /// Seconds that the reader's clock is ahead of UTC.
     pub offset: i32,
+    /// When it is drawn: a time of another day is told with its date.
+    pub now: At,
 }
 
 impl Look {
@@ -210,7 +212,7 @@ fn spans(line: &[Span], look: &Look) -> Row {
             Span::Strong(text) => cells(text, Paint::Strong),
             Span::Code(text) => cells(text, Paint::Code),
             Span::Mention(actor) => cells(&format!("@{}", actor.name), Paint::Mention),
-            Span::Time(at) => clock(*at, look).into_iter().map(|(c, _)| (c, Paint::Plain)).collect(),
+            Span::Time(at) => cells(&moment(*at, look), Paint::Plain),
             Span::Link { text, url } if text == url => cells(url, Paint::Link),
             Span::Link { text, url } => {
                 [cells(text, Paint::Plain), cells(" ", Paint::Plain), cells(url, Paint::Link)].concat()
@@ -221,8 +223,40 @@ fn spans(line: &[Span], look: &Look) -> Row {
 
 /// The time of day as the reader's clock shows it, or in UTC, saying so.
 pub fn clock(at: At, look: &Look) -> Row {
-    let seconds = (at.div_euclid(1000) + i64::from(look.offset)).rem_euclid(86_400);
+    cells(&time_of_day(at, look), Paint::Dim)
+}
+
+fn time_of_day(at: At, look: &Look) -> String {
+    let seconds = local_seconds(at, look).rem_euclid(86_400);
     let zone = if look.offset == 0 { " UTC" } else { "" };
-    let time = format!("{:02}:{:02}:{:02}{zone}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    cells(&time, Paint::Dim)
+    format!("{:02}:{:02}:{:02}{zone}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+fn local_seconds(at: At, look: &Look) -> i64 {
+    at.div_euclid(1000).saturating_add(i64::from(look.offset))
+}
+
+/// A time in a sentence: with its date when that is not today's.
+fn moment(at: At, look: &Look) -> String {
+    let day = |at: At| local_seconds(at, look).div_euclid(86_400);
+    let time = time_of_day(at, look);
+    if day(at) == day(look.now) {
+        return time;
+    }
+    let (year, month, day) = civil(day(at));
+    format!("{year:04}-{month:02}-{day:02} {time}")
+}
+
+/// Days since 1970-01-01 as a date of the Gregorian calendar (the `civil_from_days` of Howard Hinnant's
+/// "chrono-Compatible Low-Level Date Algorithms").
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }

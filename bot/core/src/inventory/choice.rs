@@ -309,16 +309,15 @@ fn skip(
     if let Some(skip) = verdict_on(known, trusted) {
         return Some(skip);
     }
-    if question.needs_pool && in_no_pool {
-        return Some(Skip::NotDeployed);
-    }
-    match known.release.phase {
+    let unproven = match known.release.phase {
         _ if trusted => None,
         Phase::Preview => Some(Skip::OnlyPreviewed),
         Phase::Canary => Some(Skip::OnlyCanaried),
         Phase::Live if still_serving || soaked >= question.min_bake => None,
         Phase::Live => Some(Skip::NotSoaked { for_ms: soaked, needed_ms: question.min_bake }),
-    }
+    };
+    // Last of all: it would be the one, were it there.
+    unproven.or_else(|| (question.needs_pool && in_no_pool).then_some(Skip::NotDeployed))
 }
 
 /// What is held against the artifact itself.

@@ -247,8 +247,10 @@ impl Rollback {
         self.proposal.as_ref().and_then(|p| p.failing.as_ref())
     }
 
+    /// Where it goes. None without a candidate: the proposal is then kept for its list only, and what stands in its target
+    /// field is what fails, which nobody (the gate, above all) may take for a target.
     pub fn target(&self) -> Option<&Artifact> {
-        self.proposal.as_ref().map(|p| &p.target)
+        self.proposal.as_ref().filter(|p| !p.to.is_empty()).map(|p| &p.target)
     }
 
     pub fn alert_firing(&self) -> bool {

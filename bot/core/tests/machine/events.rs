@@ -14,7 +14,8 @@ use crate::kit::*;
 /// Name (as in the table) and event. `state` gives the current revision and page number.
 pub fn all(state: &Rollback) -> Vec<(String, Event)> {
     let mut list = outcomes(state);
-    list.extend(people(state));
+    list.extend(voting(state));
+    list.extend(charge());
     list.extend(surroundings());
     list
 }
@@ -78,7 +79,8 @@ fn outcomes(state: &Rollback) -> Vec<(String, Event)> {
     list
 }
 
-fn people(state: &Rollback) -> Vec<(String, Event)> {
+/// The vote.
+fn voting(state: &Rollback) -> Vec<(String, Event)> {
     let revision = state.revision;
     let none = Standing::default;
     let approve = |standing, revision, confirmed, reason: Option<&str>| Event::Approved {
@@ -96,7 +98,7 @@ fn people(state: &Rollback) -> Vec<(String, Event)> {
         digest: digest(letter),
     };
     let glass = |why: &str| Standing { break_glass: Some(why.into()), ..approver() };
-    let mut list = named(vec![
+    named(vec![
         ("by an approver", approve(approver(), revision, false, None)),
         ("by an approver, confirmed", approve(approver(), revision, true, None)),
         ("by an approver, with a reason", approve(approver(), revision, true, Some("I know why"))),
@@ -113,8 +115,13 @@ fn people(state: &Rollback) -> Vec<(String, Event)> {
         ("an unknown one", choose(approver(), revision, 'e')),
         ("old button", choose(approver(), revision.wrapping_sub(1), 'c')),
         ("by anybody", choose(none(), revision, 'c')),
-    ]);
-    for (who, standing) in [("by an approver", approver()), ("by anybody", none())] {
+    ])
+}
+
+/// What people do about a run that is under way or needs them.
+fn charge() -> Vec<(String, Event)> {
+    let mut list = vec![];
+    for (who, standing) in [("by an approver", approver()), ("by anybody", Standing::default())] {
         let (by, s) = (actor("ana"), || standing.clone());
         list.extend(named(vec![
             (who, Event::ProposeAnyway { by: by.clone(), standing: s() }),

@@ -109,6 +109,7 @@ fn votes_are_enough(taken: &Taken) {
             assert!(policy.approval == Approval::None && !resolved, "approved by nobody");
             let proposal = now.proposal.as_ref().unwrap();
             assert!(proposal.caveats.is_empty() && proposal.doubt.is_none() && now.kind == Kind::Back);
+            assert!(now.parent.is_none(), "a run that another one led to, and no person");
         }
         Event::Approved { standing, .. } if standing.break_glass.is_some() => {
             assert!(now.reasons.last().unwrap().contains("broke the glass"));

@@ -150,12 +150,15 @@ impl World {
                 _ => Event::RetryAsked { by, standing },
             },
             _ if act.flavour % 32 == 2 => Event::StopAsked { by, standing },
+            Phase::Proposed { .. } if act.flavour % 16 == 7 => {
+                Event::Rejected { by, standing, revision: self.state.revision, reason: None }
+            }
             _ => Event::Approved {
                 by,
                 standing,
                 revision: self.state.revision.wrapping_sub(u32::from(act.flavour % 8 == 3)),
-                confirmed: act.flavour % 2 == 0,
-                reason: (act.flavour % 5 == 0).then(|| "I looked".into()),
+                confirmed: act.flavour.is_multiple_of(2),
+                reason: act.flavour.is_multiple_of(5).then(|| "I looked".into()),
             },
         };
         self.give(event);
@@ -180,53 +183,71 @@ impl World {
                     _ => Decision::FailingUnreadable { detail: detail() },
                 },
             },
-            Effect::Fetch { .. } => Event::Fetched {
-                fetched: match bad {
-                    _ if good => Fetched::Present { detail: detail() },
-                    0..4 => Fetched::Warned { detail: detail() },
-                    _ => Fetched::Missing { detail: detail() },
-                },
-            },
-            Effect::Preflight { .. } => Event::PreflightDone {
-                preflight: match bad {
-                    _ if good => Preflighted::Ready { before: to("green"), warnings: vec![detail()] },
-                    // Read at another time, it may look different: the first reading counts.
-                    0 | 1 => Preflighted::Ready { before: to("nowhere"), warnings: vec![] },
-                    2 => Preflighted::AlreadyThere,
-                    3 | 4 => Preflighted::Refused { reasons: vec![detail()] },
-                    _ => Preflighted::Unreachable { instances: vec![format!("lb{bad}")], detail: detail() },
-                },
-            },
-            Effect::Apply { .. } => Event::Applied {
-                applied: match bad {
-                    _ if good => Applied::Accepted,
-                    0..4 => Applied::Unknown { detail: detail() },
-                    _ => Applied::Failed { detail: detail() },
-                },
-            },
-            Effect::ReadShift { to: wanted, .. } => Event::ShiftRead {
-                reading: match bad {
-                    _ if good => ShiftReading::Settled { shares: wanted.clone() },
-                    0 => ShiftReading::Settled { shares: to("nowhere") },
-                    1..4 => ShiftReading::NotSettled { shares: to("green"), detail: detail() },
-                    4..6 => ShiftReading::NotSettled { shares: halves(), detail: detail() },
-                    _ => ShiftReading::Unreadable { detail: detail() },
-                },
-            },
+            Effect::Fetch { .. } | Effect::Preflight { .. } => prepared(effect, good, bad),
+            Effect::Apply { .. } | Effect::ReadShift { .. } | Effect::ReadTraffic => {
+                shifted(effect, good, bad)
+            }
             Effect::Observe { since, .. } => observed(*since, good, bad),
-            Effect::ReadTraffic => Event::TrafficRead {
-                shares: match bad {
-                    _ if good => Some(to("green")),
-                    0..4 => Some(halves()),
-                    _ => None,
-                },
-                detail: detail(),
-            },
             Effect::Page { escalation, target, .. } => {
                 Event::Paged { escalation: *escalation, target: *target, failed: (!good).then(detail) }
             }
             Effect::ResolvePage { .. } => return None,
         })
+    }
+}
+
+/// What comes before the shift.
+fn prepared(effect: &Effect, good: bool, bad: usize) -> Event {
+    let detail = || "so it was".to_owned();
+    match effect {
+        Effect::Fetch { .. } => Event::Fetched {
+            fetched: match bad {
+                _ if good => Fetched::Present { detail: detail() },
+                0..4 => Fetched::Warned { detail: detail() },
+                _ => Fetched::Missing { detail: detail() },
+            },
+        },
+        _ => Event::PreflightDone {
+            preflight: match bad {
+                _ if good => Preflighted::Ready { before: to("green"), warnings: vec![detail()] },
+                // Read at another time, it may look different: the first reading counts.
+                0 | 1 => Preflighted::Ready { before: to("nowhere"), warnings: vec![] },
+                2 => Preflighted::AlreadyThere,
+                3 | 4 => Preflighted::Refused { reasons: vec![detail()] },
+                _ => Preflighted::Unreachable { instances: vec![format!("lb{bad}")], detail: detail() },
+            },
+        },
+    }
+}
+
+/// What the router says.
+fn shifted(effect: &Effect, good: bool, bad: usize) -> Event {
+    let detail = || "so it was".to_owned();
+    match effect {
+        Effect::Apply { .. } => Event::Applied {
+            applied: match bad {
+                _ if good => Applied::Accepted,
+                0..4 => Applied::Unknown { detail: detail() },
+                _ => Applied::Failed { detail: detail() },
+            },
+        },
+        Effect::ReadShift { to: wanted, .. } => Event::ShiftRead {
+            reading: match bad {
+                _ if good => ShiftReading::Settled { shares: wanted.clone() },
+                0 => ShiftReading::Settled { shares: to("nowhere") },
+                1..4 => ShiftReading::NotSettled { shares: to("green"), detail: detail() },
+                4..6 => ShiftReading::NotSettled { shares: halves(), detail: detail() },
+                _ => ShiftReading::Unreadable { detail: detail() },
+            },
+        },
+        _ => Event::TrafficRead {
+            shares: match bad {
+                _ if good => Some(to("green")),
+                0..4 => Some(halves()),
+                _ => None,
+            },
+            detail: detail(),
+        },
     }
 }
 

@@ -115,6 +115,8 @@ fn a_doubtful_release_pages_first() {
         .look()
         .take(Event::PageAsked { by: actor("ana") })
         .take(paged(1, 0, Some("503 Service Unavailable")))
+        .look()
+        .take(Event::PageAsked { by: actor("ana") })
         .take(paged(2, 0, None))
         .look()
         .later(5 * MIN)

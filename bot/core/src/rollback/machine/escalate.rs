@@ -109,6 +109,9 @@ impl Work {
 
     /// Whoever comes takes command.
     pub(super) fn acknowledged(&mut self, by: &Actor) -> Taken {
+        if !self.state.active() {
+            return Err(self.illegal("there is nothing left to come for"));
+        }
         match self.state.pages.last_mut() {
             None => Err(self.illegal("nobody was paged")),
             Some(page) => {
@@ -153,7 +156,14 @@ impl Work {
         let awaited = self.awaited();
         let unknown = !Effect::KINDS.contains(&effect);
         if awaited.contains(&effect) || (unknown && !awaited.is_empty()) {
-            self.escalate(Why::Stuck { effect: effect.to_owned(), detail: detail.to_owned() });
+            let why = match self.state.phase.clone() {
+                // Stopped it is, all the same; only where traffic is now has to be looked up by hand.
+                Phase::Stopping { by } => {
+                    Why::Stopped { by, detail: format!("where traffic is now can't be read: {detail}") }
+                }
+                _ => Why::Stuck { effect: effect.to_owned(), detail: detail.to_owned() },
+            };
+            self.escalate(why);
             return Ok(());
         }
         if unknown {
@@ -190,7 +200,7 @@ impl Work {
     /// Goes on from where it failed: watch again, shift again, or look anew.
     pub(super) fn retry_asked(&mut self, by: &Actor, standing: &Standing) -> Taken {
         let why = self.escalated("there is nothing to try again")?;
-        self.needs_approver(by, standing)?;
+        self.needs_charge(by, standing)?;
         // An instance that was left out may be back; if it is not, somebody says so again.
         self.state.without.clear();
         match why {
@@ -208,7 +218,8 @@ impl Work {
         self.escalated("the next candidate is offered when this one failed")?;
         self.needs_charge(by, standing)?;
         let mut tried: Vec<_> = self.state.tried.iter().cloned().collect();
-        tried.extend(self.state.target().map(|target| target.digest.clone()));
+        // What never served was not tried.
+        tried.extend(self.state.target().filter(|_| self.state.moved).map(|target| target.digest.clone()));
         self.end(End::Superseded { reason: format!("{by} asked for the next candidate") });
         self.changes.push(Change::OpenLinked { linked: Linked::Next { tried } });
         Ok(())

@@ -204,7 +204,12 @@ impl Work {
                 self.escalate(Why::AnotherRelease { artifact: artifact.clone(), by: by.map(str::to_owned) });
                 Ok(())
             }
-            Phase::Stopping { .. } | Phase::Escalated { .. } | Phase::Ended { .. } => Ok(()),
+            Phase::Stopping { .. } | Phase::Escalated { .. } => {
+                // Whoever decides what happens next has to know.
+                self.state.warnings.push(format!("{artifact} was recorded as deployed meanwhile"));
+                Ok(())
+            }
+            Phase::Ended { .. } => Ok(()),
         }
     }
 

@@ -37,7 +37,7 @@ impl Work {
         if target.is_none() {
             let detail = no_candidate(survey, self.state.wanted.as_deref());
             // Kept for its candidates: a person may still choose one that was skipped.
-            self.state.proposal = proposal;
+            self.state.proposal = proposal.map(|p| Proposal { to: Shares::new(), ..p });
             self.escalate_if_wanted(Why::NoCandidate { detail }, self.state.alert_firing());
             return Ok(());
         }
@@ -95,10 +95,11 @@ impl Work {
         self.enter(Phase::Proposed { confirming: false });
         self.timer(Timer::Expiry, self.state.policy.expires_after);
         let clean = self.state.proposal.as_ref().is_some_and(|p| p.caveats.is_empty() && p.doubt.is_none());
-        // A resolved alert never approves itself; and what had to be proposed anew is not so clear a case any more (nor may a
+        // A resolved alert never approves itself; no run starts another one without a person; and what had to be proposed anew is not so clear a case any more (nor may a
         // world that keeps changing drive this round in circles without anybody).
-        let wanted =
-            self.state.alert.as_ref().is_none_or(|alert| alert.firing) && self.state.superseded.is_none();
+        let wanted = self.state.parent.is_none()
+            && self.state.alert.as_ref().is_none_or(|alert| alert.firing)
+            && self.state.superseded.is_none();
         if self.state.policy.approval == Approval::None && clean && wanted && self.blames() {
             self.claim();
         }
@@ -115,6 +116,9 @@ impl Work {
             self.state.phase,
             Phase::Proposed { .. } | Phase::Escalated { why: Why::NoCandidate { .. } }
         );
+        if !self.blames() {
+            return Err(self.illegal("an undo leads back to one routing only; reject it to choose a version"));
+        }
         if !choosing {
             return Err(self.illegal("another version can't be chosen any more"));
         }
