@@ -5,12 +5,22 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
-/// A loopback port that nobody listens on now.
+/// A loopback port that nobody listens on now, below those that the system gives to clients: one of these, taken between
+/// choosing and listening, or while a program is restarted, would let it fail. And never the same twice, since some programs
+/// share a port without a word.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 110).unwrap() * 100;
+    loop {
+        let candidate = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 11_000;
+        if TcpListener::bind(("127.0.0.1", candidate)).is_ok() {
+            return candidate;
+        }
+    }
 }
 
 pub struct Process {

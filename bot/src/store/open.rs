@@ -79,6 +79,16 @@ impl Store {
             .max_connections(8)
             .min_connections(1)
             .acquire_timeout(Duration::from_secs(10))
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    // A replica that is frozen in the middle of a transaction would hold its locks, and with them all others,
+                    // until it wakes. No transaction here waits for anything but the database.
+                    sqlx::raw_sql("SET idle_in_transaction_session_timeout = '3s'")
+                        .execute(connection)
+                        .await?;
+                    Ok(())
+                })
+            })
             .connect(address.as_str())
             .await?;
         Ok(Self {

@@ -22,10 +22,10 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
     0..std::env::var("LASTGOOD_TEST_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
-/// Shifts without a click. `/` through HAProxy is what customers get.
-fn wishes(stage: &Stage) -> Wishes {
+/// Shifts without a click. `/` through HAProxy is what customers get, and `within` is how long they may go on suffering.
+fn wishes(stage: &Stage, within: &str) -> Wishes {
     let health = format!(
-        "every = '100ms'\nrecover_within = '1s'\ngood_in_a_row = 4\nhttp = [{{ url = '{}/' }}]",
+        "every = '100ms'\nrecover_within = '{within}'\ngood_in_a_row = 4\nhttp = [{{ url = '{}/' }}]",
         stage.url()
     );
     Wishes {
@@ -78,12 +78,13 @@ async fn killed_at_any_moment_it_does_once_what_it_was_doing() {
     for seed in seeds(12) {
         let stage = Arc::new(Stage::set().await);
         let database = fresh(Kind::Sqlite).await;
-        let configuration = stage.configuration(&database.url, &wishes(&stage));
-        let start = || Serve::start(stage.folder.path(), "serve", &configuration, stage.bot);
-        let mut random = StdRng::seed_from_u64(seed);
         // In every third one blue is broken, too, and somebody has to be called.
         let broken = seed % 3 == 2;
         stage.shop.fail("blue", if broken { 1.0 } else { 0.0 });
+        let within = if broken { "1s" } else { "20s" };
+        let configuration = stage.configuration(&database.url, &wishes(&stage, within));
+        let start = || Serve::start(stage.folder.path(), "serve", &configuration, stage.bot);
+        let mut random = StdRng::seed_from_u64(seed);
         let mut bot = start().await;
         breaks(&stage, &bot).await;
         let witness = Witness::watch(&stage);
@@ -113,11 +114,12 @@ async fn a_replica_that_was_frozen_wakes_up_and_leaves_things_alone() {
         let stage = Arc::new(Stage::set().await);
         let database = fresh(Kind::Postgres).await;
         let folder = stage.folder.path();
-        let configuration = stage.configuration(&database.url, &wishes(&stage));
-        let elsewhere = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let other = configuration.replace(&stage.bot.to_string(), &elsewhere.to_string());
         let broken = seed % 2 == 1;
         stage.shop.fail("blue", if broken { 1.0 } else { 0.0 });
+        let within = if broken { "1s" } else { "20s" };
+        let configuration = stage.configuration(&database.url, &wishes(&stage, within));
+        let elsewhere = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let other = configuration.replace(&stage.bot.to_string(), &elsewhere.to_string());
         let frozen = Serve::start(folder, "frozen", &configuration, stage.bot).await;
         let second = Serve::start(folder, "second", &other, elsewhere).await;
         breaks(&stage, &frozen).await;
@@ -147,7 +149,7 @@ async fn a_replica_that_was_frozen_wakes_up_and_leaves_things_alone() {
 async fn ended_in_order_it_goes_on_at_the_next_start() {
     let stage = Arc::new(Stage::set().await);
     let database = fresh(Kind::Sqlite).await;
-    let configuration = stage.configuration(&database.url, &wishes(&stage));
+    let configuration = stage.configuration(&database.url, &wishes(&stage, "20s"));
     let start = || Serve::start(stage.folder.path(), "serve", &configuration, stage.bot);
     let bot = start().await;
     breaks(&stage, &bot).await;

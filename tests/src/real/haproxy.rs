@@ -8,7 +8,6 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -19,7 +18,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::process::{Process, poll};
+use crate::process::{Process, free_port, poll};
 
 /// A pool member that says its name. `/slow` takes 600 ms; `/broken` answers 500.
 pub struct Upstream {
@@ -61,19 +60,6 @@ impl Drop for Upstream {
     }
 }
 
-/// A port below those that the system gives to clients: one of these, taken between choosing and listening, would let
-/// HAProxy fail. And never the same twice, since two HAProxies on one port share it without a word.
-fn port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 110).unwrap() * 100;
-    loop {
-        let candidate = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 11_000;
-        if std::net::TcpListener::bind(("127.0.0.1", candidate)).is_ok() {
-            return candidate;
-        }
-    }
-}
-
 /// What the generated configuration is made of.
 #[derive(Clone)]
 pub struct Setup {
@@ -103,10 +89,10 @@ impl Setup {
             global: String::new(),
             defaults: String::new(),
             be_weights: String::new(),
-            frontend: port(),
-            weighted: port(),
-            metrics: port(),
-            admin: port(),
+            frontend: free_port(),
+            weighted: free_port(),
+            metrics: free_port(),
+            admin: free_port(),
         }
     }
 
