@@ -32,7 +32,10 @@ pub async fn run(context: &Context, args: Args) -> Ended {
     let app = context.open().await?;
     let service = app.engine.service(&args.service)?;
     let db = app.engine.store.reader();
-    let releases = store::releases::newest(db, &service.id, args.limit).await?;
+    let mut releases = store::releases::newest(db, &service.id, args.limit + 1).await?;
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let more = releases.len() > limit;
+    releases.truncate(limit);
     let marks = store::releases::marks(db, &service.id).await?;
     let marks: Marks = marks.into_iter().map(|mark| (mark.digest, mark.stability)).collect();
     if args.json {
@@ -42,7 +45,9 @@ pub async fn run(context: &Context, args: Args) -> Ended {
         say(format!("nothing was recorded for {}; `lastgood record` does", service.id))?;
     } else {
         let rows: Vec<_> = releases.iter().map(|release| row(release, &marks)).collect();
-        say(table(["VERSION", "DIGEST", "PHASE", "POOL", "DEPLOYED", "BY", "MARK", "NOTE"], &rows))?;
+        let table = table(["VERSION", "DIGEST", "PHASE", "POOL", "DEPLOYED", "BY", "MARK", "NOTE"], &rows);
+        let rest = if more { "\n(older ones are left out; --limit shows more)" } else { "" };
+        say(table + rest)?;
     }
     Ok(ExitCode::SUCCESS)
 }

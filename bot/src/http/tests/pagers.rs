@@ -1,0 +1,107 @@
+use lastgood_core::{Actor, RollbackId, rollback::Standing};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{Answer, SENDER, Server, WEBHOOK, send};
+use crate::{
+    engine::acts::{Act, Delivery},
+    store,
+};
+
+const RUN: RollbackId = RollbackId(1);
+
+/// HMAC-SHA256 for keys of up to 64 bytes (RFC 2104).
+fn signature(secret: &str, body: &str) -> String {
+    let pad = |with: u8| {
+        let mut block = [with; 64];
+        block.iter_mut().zip(secret.bytes()).for_each(|(to, byte)| *to ^= byte);
+        block
+    };
+    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(body).finalize();
+    let outer = Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize();
+    let hex: String = outer.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("v1={hex}")
+}
+
+async fn deliver(server: &Server, pager: &str, secret: &str, body: &Value) -> Answer {
+    let text = body.to_string();
+    let request = server.request("POST", &format!("/v1/pagers/{pager}/webhook"));
+    send(request.header("X-PagerDuty-Signature", signature(secret, &text)).body(text)).await
+}
+
+fn event(id: &str, kind: &str, key: &str) -> Value {
+    json!({ "event": {
+        "id": id, "event_type": kind,
+        "agent": { "id": "PLH1HKV", "summary": "Ana", "type": "user_reference" },
+        "data": { "incident_key": key },
+    }})
+}
+
+/// A server with a rollback whose page rings, and the page's key.
+async fn ringing() -> (Server, String) {
+    let server = Server::start().await;
+    let alert = json!({ "version": "4", "groupKey": "g", "alerts": [{
+        "status": "firing", "labels": { "service": "checkout" }, "startsAt": "2027-01-15T07:59:00Z",
+    }]});
+    assert_eq!(server.post("/v1/alerts/alertmanager", SENDER, alert.to_string()).await.status, 202);
+    let by = Actor::new("os:ana", "ana");
+    let delivery = Delivery { source: "test".into(), id: "1".into() };
+    let asked =
+        server.app.engine.act(RUN, 0, &Act::PageCommander, &by, &Standing::default(), &delivery).await;
+    assert_eq!(asked.unwrap(), Ok(()));
+    let state = state(&server).await;
+    let call = state.ringing().unwrap().escalation;
+    (server, format!("lastgood/checkout/RB-1/{}/{call}", state.opened_at))
+}
+
+async fn state(server: &Server) -> lastgood_core::rollback::Rollback {
+    store::rollbacks::get(server.app.engine.store.reader(), RUN).await.unwrap().unwrap().state
+}
+
+#[tokio::test]
+async fn who_acknowledges_in_the_pager_is_known_in_the_thread() {
+    let (server, key) = ringing().await;
+    let body = event("E1", "incident.acknowledged", &key);
+    let answer = deliver(&server, "oncall", WEBHOOK, &body).await;
+    assert_eq!((answer.status, &answer.json()["note"]), (200, &"acknowledged".into()));
+    let by = state(&server).await.pages.last().unwrap().acknowledged.clone().unwrap();
+    assert_eq!((by.id.as_str(), by.name.as_str()), ("pagerduty:PLH1HKV", "Ana"));
+    let again = deliver(&server, "oncall", WEBHOOK, &body).await;
+    assert_eq!((again.status, &again.json()["note"]), (200, &"that page does not ring any more".into()));
+}
+
+#[tokio::test]
+async fn nothing_else_is_acted_on() {
+    let (server, key) = ringing().await;
+    let other_installation = key.replace("/RB-1/1", "/RB-1/2");
+    for (kind, key, note) in [
+        ("incident.resolved", key.as_str(), "changes nothing"),
+        ("incident.triggered", &key, "nothing to do"),
+        ("incident.acknowledged", "nagios/host", "not a page of lastgood"),
+        ("incident.acknowledged", &other_installation, "another lastgood"),
+        ("incident.acknowledged", &format!("{key}9"), "does not ring"),
+    ] {
+        let answer = deliver(&server, "oncall", WEBHOOK, &event("E2", kind, key)).await;
+        assert_eq!(answer.status, 200, "{key}");
+        let said = answer.json()["note"].as_str().unwrap().to_owned();
+        assert!(said.contains(note), "{said}");
+    }
+    assert!(state(&server).await.ringing().is_some());
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_not_signed_is_not_believed() {
+    let (server, key) = ringing().await;
+    let body = event("E1", "incident.acknowledged", &key);
+    deliver(&server, "oncall", "hunter2-wrong", &body).await.refused(401, "fits");
+    let unsigned = server.request("POST", "/v1/pagers/oncall/webhook").body(body.to_string());
+    send(unsigned).await.refused(401, "no v1 signature");
+    deliver(&server, "silent", WEBHOOK, &body).await.refused(401, "pagers.silent.webhook_secret");
+    deliver(&server, "nobody", WEBHOOK, &body).await.refused(404, "no pager is called");
+    deliver(&server, "oncall", WEBHOOK, &json!({})).await.refused(400, "not a version 3 webhook");
+    let huge = server.request("POST", "/v1/pagers/oncall/webhook").body(vec![b' '; 10 * 1024 * 1024]);
+    send(huge).await.refused(413, "larger than");
+    assert!(state(&server).await.ringing().is_some());
+    server.lose_the_store().await;
+    deliver(&server, "oncall", WEBHOOK, &body).await.refused(503, "try again");
+}
