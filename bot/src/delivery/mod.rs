@@ -3,6 +3,7 @@
 
 mod project;
 mod send;
+mod together;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,6 +11,7 @@ use lastgood_adapters::chat::Chat;
 use tokio::{sync::watch, task::JoinSet};
 
 pub use project::Scene;
+pub use together::announce;
 
 use crate::{
     engine::Engine,
