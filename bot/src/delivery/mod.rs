@@ -78,11 +78,17 @@ impl Delivery {
         // A message on its way gets its answer noted; the others wait in the database.
         let all = async { while sending.join_next().await.is_some() {} };
         if tokio::time::timeout(Duration::from_secs(5), all).await.is_err() {
-            tracing::warn!("a chat did not answer before the end; its message is looked for at the next start");
+            tracing::warn!(
+                "a chat did not answer before the end; its message is looked for at the next start"
+            );
         }
     }
 
-    async fn round(&self, rooms: &mut send::Rooms, sending: &mut JoinSet<(String, send::Pause)>) -> Result<()> {
+    async fn round(
+        &self,
+        rooms: &mut send::Rooms,
+        sending: &mut JoinSet<(String, send::Pause)>,
+    ) -> Result<()> {
         for rollback in store::rollbacks::behind(self.engine.store.reader()).await? {
             if let Err(error) = project::project(&self.engine, rollback).await {
                 tracing::error!(%error, %rollback, "can't be projected; its rollback goes on");
@@ -92,7 +98,8 @@ impl Delivery {
             let platform = room.split(':').next().unwrap_or_default();
             let Some(chat) = self.chats.get(platform) else { continue };
             if rooms.begin(&room) {
-                let worker = send::Worker { engine: self.engine.clone(), chat: chat.clone(), room: room.clone() };
+                let worker =
+                    send::Worker { engine: self.engine.clone(), chat: chat.clone(), room: room.clone() };
                 sending.spawn(async move {
                     let pause = worker.work_off().await;
                     (room, pause)

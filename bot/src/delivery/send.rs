@@ -196,7 +196,9 @@ impl Worker {
             return Ok(Tried::Sent);
         }
         let asked = match fault {
-            Fault::RateLimited { after: Some(after), .. } => i64::try_from(after.as_millis()).unwrap_or(MAX_BACKOFF),
+            Fault::RateLimited { after: Some(after), .. } => {
+                i64::try_from(after.as_millis()).unwrap_or(MAX_BACKOFF)
+            }
             _ => 0,
         };
         let backoff = (100_i64 << message.attempts.clamp(0, 9)).min(MAX_BACKOFF);

@@ -47,7 +47,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// When the world can't be built, or what should have happened did not.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let now = Arc::new(|| System.now());
-    let world = World::start(options.scenario, now.clone()).await.context("the demo's world does not start")?;
+    let world =
+        World::start(options.scenario, now.clone()).await.context("the demo's world does not start")?;
     let folder = tempfile::tempdir().context("no temporary folder for the demo's database")?;
     let url = format!("sqlite:{}", folder.path().join("demo.db").display());
     let store = Store::open(&url, None).await?;
@@ -84,7 +85,12 @@ struct Telling {
 }
 
 impl Telling {
-    fn begin(engine: &Engine, terminal: &Arc<Terminal>, options: Options, stopped: &watch::Receiver<bool>) -> Self {
+    fn begin(
+        engine: &Engine,
+        terminal: &Arc<Terminal>,
+        options: Options,
+        stopped: &watch::Receiver<bool>,
+    ) -> Self {
         let chat: Arc<dyn Chat> = terminal.clone();
         let chats = Chats::new([(PLATFORM.to_owned(), chat.clone())]);
         let desk = Arc::new(Desk::new(engine.clone(), chats.clone(), PLATFORM));
@@ -128,7 +134,8 @@ struct Act {
 
 impl Act {
     async fn play(&self, world: &World) -> anyhow::Result<Ending> {
-        let alert = tokio::time::timeout(LIMIT, world.alert()).await.context("the world never failed enough")?;
+        let alert =
+            tokio::time::timeout(LIMIT, world.alert()).await.context("the world never failed enough")?;
         self.engine.alert(&story::alert(&alert)).await?;
         let id = self.first_run().await?;
         let by_itself = self.options.yes || self.options.json || !self.terminal.interactive();
@@ -163,7 +170,9 @@ impl Act {
                     self.approve(&state, *confirming).await?;
                 }
                 Phase::Ended { .. } => return Ok(()),
-                Phase::Escalated { .. } if state.pages.iter().all(|page| page.delivered.is_some()) => return Ok(()),
+                Phase::Escalated { .. } if state.pages.iter().all(|page| page.delivered.is_some()) => {
+                    return Ok(());
+                }
                 _ => committed.changed().await.context("the store ended")?,
             }
         }
@@ -176,7 +185,10 @@ impl Act {
             delivery: format!("demo-{action}"),
             actor: self.terminal.actor().clone(),
             room: story::ROOM.to_owned(),
-            what: What::Press { action: action.to_string(), inputs: [("reason".to_owned(), String::new())].into() },
+            what: What::Press {
+                action: action.to_string(),
+                inputs: [("reason".to_owned(), String::new())].into(),
+            },
         };
         match self.desk.take(press).await? {
             Answer::Private(card) => bail!("the approval was not taken: {}", card.plain()),
@@ -215,7 +227,10 @@ impl Act {
             card = card.line(format!("gate: may {} be deployed again?  {}", failing.artifact, said(&answer)));
         }
         for incident in store::incidents::list(self.engine.store.reader(), false).await? {
-            card = card.line(format!("{} of {} is open: it closes only with a root cause", incident.id, incident.service));
+            card = card.line(format!(
+                "{} of {} is open: it closes only with a root cause",
+                incident.id, incident.service
+            ));
         }
         let verdict = match (self.options.scenario, &state.phase) {
             _ if !self.options.yes && !self.options.json && self.terminal.interactive() => Ok(()),

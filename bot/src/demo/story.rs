@@ -25,7 +25,8 @@ pub fn service(world: &World, person: &Actor) -> anyhow::Result<Service> {
     let http = world.client();
     let mut pools = BTreeMap::new();
     for pool in &world.pools {
-        let version = config::<probe::http::VersionConfig>(&[("url", &pool.version_url), ("json_pointer", "/digest")])?;
+        let version =
+            config::<probe::http::VersionConfig>(&[("url", &pool.version_url), ("json_pointer", "/digest")])?;
         let health = config::<probe::http::HealthConfig>(&[("url", &pool.health_url)])?;
         let version = Arc::new(version.build(http.clone())?);
         let health = Arc::new(health.build(http.clone())?);

@@ -18,7 +18,9 @@ impl Desk {
             Err(error) => return Ok(private(&error.to_string())),
         };
         match self.obey(incoming, command).await {
-            Err(StoreError::NotFound(text) | StoreError::Busy(text) | StoreError::Invalid(text)) => Ok(private(&text)),
+            Err(StoreError::NotFound(text) | StoreError::Busy(text) | StoreError::Invalid(text)) => {
+                Ok(private(&text))
+            }
             other => other,
         }
     }
@@ -29,7 +31,10 @@ impl Desk {
             Command::Rollback { service, version, reason } => {
                 let ask = Ask { service, by: incoming.actor.clone(), wanted: version, reason };
                 let id = self.engine.propose(&ask).await?;
-                Ok(Answer::Private(render::answer(&id.to_string(), "Reading what is live; the proposal follows here.")))
+                Ok(Answer::Private(render::answer(
+                    &id.to_string(),
+                    "Reading what is live; the proposal follows here.",
+                )))
             }
             Command::Stop { service } => {
                 let scene = self.active(&service).await?;
@@ -43,7 +48,9 @@ impl Desk {
                 let recent = store::rollbacks::recent(self.engine.store.reader(), None, 10).await?;
                 let lines: Vec<_> = recent
                     .iter()
-                    .map(|saved| format!("{}  {}  {}", saved.state.id, saved.state.service, saved.state.phase.word()))
+                    .map(|saved| {
+                        format!("{}  {}  {}", saved.state.id, saved.state.service, saved.state.phase.word())
+                    })
                     .collect();
                 let text = if lines.is_empty() { "No rollback yet.".to_owned() } else { lines.join("\n") };
                 Ok(Answer::Private(render::answer("Rollbacks", &text)))
@@ -54,7 +61,8 @@ impl Desk {
     async fn active(&self, service: &str) -> Result<Scene, StoreError> {
         let service = self.engine.service(service)?;
         let none = || StoreError::NotFound(format!("no rollback of {} is running", service.id));
-        let saved = store::rollbacks::active(self.engine.store.reader(), &service.id).await?.ok_or_else(none)?;
+        let saved =
+            store::rollbacks::active(self.engine.store.reader(), &service.id).await?.ok_or_else(none)?;
         Scene::load(&self.engine, saved.state.id).await
     }
 }

@@ -73,7 +73,13 @@ impl Desk {
         self.act(&scene, action.revision, &act, incoming).await
     }
 
-    async fn act(&self, scene: &Scene, revision: u32, act: &Act, incoming: &Incoming) -> Result<Answer, StoreError> {
+    async fn act(
+        &self,
+        scene: &Scene,
+        revision: u32,
+        act: &Act,
+        incoming: &Incoming,
+    ) -> Result<Answer, StoreError> {
         let service = self.engine.service(&scene.state().service.0)?;
         let standing = standing::of(&self.chats, &service, &incoming.actor).await;
         let mut allowed = standing.standing;

@@ -29,7 +29,8 @@ pub(super) async fn of(chats: &Chats, service: &Service, actor: &Actor) -> Asked
             Ok(belongs) => approver = belongs,
             Err(fault) => {
                 tracing::warn!(%fault, group = entry, "membership can't be asked: denied");
-                trouble = Some(format!("Whether you belong to {entry} could not be asked ({fault}); try again."));
+                trouble =
+                    Some(format!("Whether you belong to {entry} could not be asked ({fault}); try again."));
             }
         }
     }

@@ -71,9 +71,10 @@ fn decode(row: Row) -> Result<Message> {
 /// # Errors
 /// As the database says, or when a row can't be decoded.
 pub async fn open(db: &AnyPool, room: &str) -> Result<Vec<Message>> {
-    let sql =
-        format!("{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' \
-                       ORDER BY CASE WHEN slot = 'root' THEN 0 ELSE 1 END, id LIMIT 200");
+    let sql = format!(
+        "{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' \
+                       ORDER BY CASE WHEN slot = 'root' THEN 0 ELSE 1 END, id LIMIT 200"
+    );
     let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(room.to_owned()).fetch_all(db).await?;
     rows.into_iter().map(decode).collect()
 }
