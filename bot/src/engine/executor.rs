@@ -2,8 +2,9 @@
 //! keeps the lease. A wake-up is a hint only: a poll once a second finds everything that a lost hint left lying.
 
 use crate::store::write;
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
+use futures_util::FutureExt as _;
 use lastgood_core::{
     Millis, RollbackId,
     rollback::{Event, Timer},
@@ -169,15 +170,13 @@ async fn fire(engine: &Engine, rollback: RollbackId, timer: Timer) {
 async fn run_one(engine: Engine, effect: Claimed) {
     let Some(owner) = engine.lease.owner() else { return };
     tracing::debug!(effect = %effect.id, kind = effect.kind, attempt = effect.attempts, "running");
-    let task = tokio::spawn({
-        let (engine, effect, owner) = (engine.clone(), effect.clone(), owner.clone());
-        async move { effects::run(&engine, &effect, &owner).await }
-    });
-    let outcome = match task.await {
+    // Not a task of its own: that would go on in the world after this one was ended, and its work given to somebody else.
+    let running = AssertUnwindSafe(effects::run(&engine, &effect, &owner)).catch_unwind();
+    let outcome = match running.await {
         Ok(outcome) => outcome,
-        Err(error) => Outcome::Event(Event::EffectStuck {
+        Err(_) => Outcome::Event(Event::EffectStuck {
             effect: effect.kind.clone(),
-            detail: format!("internal error: {error}"),
+            detail: "internal error; the log has its details".into(),
         }),
     };
     settle(&engine, &effect, &owner, outcome).await;
@@ -207,10 +206,9 @@ async fn commit_outcome(engine: &Engine, effect: &Claimed, owner: &str, outcome:
         tx.lock(&effect.service).await?;
         match outcome {
             Outcome::Later { after, progress, why } => {
-                if tx.postpone_effect(&effect.id, owner, at + after, why).await? {
-                    if let Some(progress) = progress {
-                        tx.set_progress(effect.rollback, progress).await?;
-                    }
+                let postponed = tx.postpone_effect(&effect.id, owner, at + after, why).await?;
+                if let (true, Some(progress)) = (postponed, progress) {
+                    tx.set_progress(effect.rollback, progress).await?;
                 }
                 Ok(vec![])
             }

@@ -64,6 +64,7 @@ impl Store {
             reader,
             path: Some(path),
             committed: Arc::new(watch::Sender::new(0)),
+            fuse: None,
         })
     }
 
@@ -87,6 +88,7 @@ impl Store {
             reader: pool,
             path: None,
             committed: Arc::new(watch::Sender::new(0)),
+            fuse: None,
         })
     }
 
