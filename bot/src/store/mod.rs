@@ -8,6 +8,7 @@
 mod error;
 mod fuse;
 mod lock;
+mod notify;
 mod open;
 
 pub mod alerts;
@@ -51,6 +52,8 @@ pub struct Store {
     /// Wakes executor and delivery in this process after a commit. Other processes are found by a poll.
     committed: Arc<watch::Sender<u64>>,
     fuse: Option<Arc<dyn Fuse>>,
+    /// PostgreSQL: other replicas' commits.
+    _listening: Option<Arc<notify::Listening>>,
 }
 
 /// A write transaction.
@@ -144,10 +147,10 @@ impl Store {
                 roll_back(tx).await;
                 Err(gone())
             }
-            Ok(value) => match tx.inner.commit().await {
+            Ok(value) => match self.commit(tx).await {
                 Ok(()) if self.fuse.as_ref().is_some_and(|fuse| !fuse.after_commit()) => Err(gone()),
                 Ok(()) => Ok(value),
-                Err(error) => Err(error.into()),
+                Err(error) => Err(error),
             },
             Err(error) => {
                 roll_back(tx).await;
@@ -165,6 +168,14 @@ impl Store {
                 Ok(Some(value))
             }
         }
+    }
+
+    async fn commit(&self, mut tx: Tx) -> Result<()> {
+        if self.kind == Kind::Postgres {
+            // Delivered with the commit, or not at all.
+            sqlx::query(notify::TELL).execute(tx.conn()).await?;
+        }
+        Ok(tx.inner.commit().await?)
     }
 
     /// Whether the database answers.

@@ -6,7 +6,7 @@ use lastgood_adapters::Secret;
 use sqlx::{Executor as _, any::AnyPoolOptions};
 use tokio::sync::watch;
 
-use super::{Kind, Result, Store, StoreError, lock};
+use super::{Kind, Result, Store, StoreError, lock, notify};
 
 impl Store {
     /// Opens `sqlite:PATH` (made when absent) or `postgres://…`, and brings the schema up to date.
@@ -65,6 +65,7 @@ impl Store {
             path: Some(path),
             committed: Arc::new(watch::Sender::new(0)),
             fuse: None,
+            _listening: None,
         })
     }
 
@@ -82,13 +83,16 @@ impl Store {
             .acquire_timeout(Duration::from_secs(10))
             .connect(address.as_str())
             .await?;
+        let committed = Arc::new(watch::Sender::new(0));
+        let listening = notify::listen(address.to_string(), committed.clone());
         Ok(Self {
             kind: Kind::Postgres,
             writer: pool.clone(),
             reader: pool,
             path: None,
-            committed: Arc::new(watch::Sender::new(0)),
+            committed,
             fuse: None,
+            _listening: Some(Arc::new(listening)),
         })
     }
 
