@@ -63,10 +63,10 @@ impl Delivery {
         let mut rooms = send::Rooms::default();
         let mut sending: JoinSet<(String, send::Pause)> = JoinSet::new();
         loop {
-            if self.engine.lease().delivers() {
-                if let Err(error) = self.round(&mut rooms, &mut sending).await {
-                    tracing::error!(%error, "chat is behind: events can't be projected now");
-                }
+            if self.engine.lease().delivers()
+                && let Err(error) = self.round(&mut rooms, &mut sending).await
+            {
+                tracing::error!(%error, "chat is behind: events can't be projected now");
             }
             tokio::select! {
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
