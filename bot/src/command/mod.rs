@@ -36,8 +36,16 @@ const TABLE: [Row; 5] = [
         usage: "rollback SERVICE [VERSION] [REASON…]",
         help: "propose the last stable version, or the one you name",
     },
-    Row { name: "stop", usage: "stop SERVICE", help: "stop the running rollback; traffic stays as it is read" },
-    Row { name: "commander", usage: "commander SERVICE USER", help: "hand the command of the incident to somebody" },
+    Row {
+        name: "stop",
+        usage: "stop SERVICE",
+        help: "stop the running rollback; traffic stays as it is read",
+    },
+    Row {
+        name: "commander",
+        usage: "commander SERVICE USER",
+        help: "hand the command of the incident to somebody",
+    },
     Row { name: "status", usage: "status", help: "the newest rollbacks" },
     Row { name: "help", usage: "help", help: "this list" },
 ];
@@ -54,7 +62,8 @@ pub fn parse(text: &str) -> Result<Command, NotACommand> {
         let near = nearest.filter(|(distance, _)| *distance <= 2).min().map(|(_, near)| near.to_owned());
         return Err(NotACommand::Unknown { word: name.chars().take(40).collect(), nearest: near });
     };
-    let mut service = || words.next().map(str::to_owned).ok_or(NotACommand::Missing("the service", row.usage));
+    let mut service =
+        || words.next().map(str::to_owned).ok_or(NotACommand::Missing("the service", row.usage));
     Ok(match row.name {
         "rollback" => {
             let service = service()?;
@@ -66,7 +75,8 @@ pub fn parse(text: &str) -> Result<Command, NotACommand> {
         "stop" => Command::Stop { service: service()? },
         "commander" => {
             let service = service()?;
-            let who = words.next().ok_or(NotACommand::Missing("the user", row.usage))?.trim_start_matches('@');
+            let who =
+                words.next().ok_or(NotACommand::Missing("the user", row.usage))?.trim_start_matches('@');
             let name = who.split_once(':').map_or(who, |(_, name)| name);
             Command::Commander { service, commander: Actor::new(who, name) }
         }
@@ -94,7 +104,10 @@ mod tests {
         };
         assert_eq!(full, expected);
         assert_eq!(parse(""), Ok(Command::Help));
-        assert_eq!(parse("rollbak checkout").unwrap_err().to_string(), "no command is called \"rollbak\", did you mean \"rollback\"?; `help` lists them");
+        assert_eq!(
+            parse("rollbak checkout").unwrap_err().to_string(),
+            "no command is called \"rollbak\", did you mean \"rollback\"?; `help` lists them"
+        );
         assert!(parse("rollback").unwrap_err().to_string().contains("rollback SERVICE"));
     }
 
