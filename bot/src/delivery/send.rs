@@ -167,7 +167,13 @@ impl Worker {
             }
         }
         let id = message.id;
+        // Noted before the write: who stands still in it has no time left afterwards, and somebody else has sent the message.
+        let owner = self.engine.lease().owner().unwrap_or_default();
+        let until = self.engine.lease().held_until(&owner);
         write!(self.engine.store, |tx| tx.message_goes_out(id).await)?;
+        if until.is_none_or(|until| until <= Instant::now()) {
+            return Ok(Tried::RoomHeld(Duration::from_secs(1)));
+        }
         match self.chat.post(&outgoing).await {
             Ok(reference) => self.sent(message, &reference).await,
             Err(Fault::NotFound(_)) if outgoing.thread.is_some() => self.root_gone(message).await,

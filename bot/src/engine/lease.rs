@@ -71,7 +71,7 @@ impl Lease {
     }
 
     /// Until when work that was claimed under this name may change the outside world. None: it must not begin.
-    pub(super) fn held_until(&self, owner: &str) -> Option<Instant> {
+    pub(crate) fn held_until(&self, owner: &str) -> Option<Instant> {
         let left = self.remaining()?;
         let same = self.held().owner.as_deref() == Some(owner);
         // A name that changed in between is the later one, and not the same.
@@ -117,6 +117,7 @@ impl Lease {
             Some(id) if alive => id,
             lost => {
                 if let Some(lost) = lost {
+                    self.held().delivers = false;
                     tracing::warn!(replica = %lost, "was struck off while it stood still; its work belongs to others now");
                 }
                 let id = new_id();
