@@ -131,10 +131,23 @@ impl Store {
             return Err(gone());
         }
         let inner = match self.kind {
-            Kind::Sqlite => self.writer.begin_with("BEGIN IMMEDIATE").await?,
+            Kind::Sqlite => self.begin_immediate().await?,
             Kind::Postgres => self.writer.begin().await?,
         };
         Ok(Tx { inner })
+    }
+
+    /// A full disk makes SQLite roll back by itself; the driver then still counts a transaction on the connection and begins
+    /// no other on it. The connection is given up for a new one, or nothing would be written until the next start.
+    async fn begin_immediate(&self) -> Result<Transaction<'static, Any>> {
+        match self.writer.begin_with("BEGIN IMMEDIATE").await {
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                tracing::warn!("the connection for writing was left in a transaction; it is replaced");
+                self.writer.acquire().await?.close().await.ok();
+                Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            other => Ok(other?),
+        }
     }
 
     /// Ends a try: commits or rolls back. `None`: it lost against another transaction and is to be tried again.

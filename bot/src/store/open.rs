@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use lastgood_adapters::Secret;
-use sqlx::{Executor as _, any::AnyPoolOptions};
+use sqlx::{AnyConnection, Connection as _, Executor as _, any::AnyPoolOptions};
 use tokio::sync::watch;
 
 use super::{Kind, Result, Store, StoreError, lock, notify};
@@ -55,6 +55,10 @@ impl Store {
         let held = tokio::task::spawn_blocking(move || lock::migrating(&lock_path))
             .await
             .map_err(|error| StoreError::Url(error.to_string()))??;
+        // A pool tries again for a while whatever is wrong; a single connection says at once what it is.
+        let mut first = AnyConnection::connect(&url).await?;
+        first.execute("PRAGMA journal_mode = WAL").await?;
+        first.close().await?;
         let writer = pool(1).connect(&url).await?;
         let reader = pool(4).connect(&url).await?;
         drop(held);

@@ -250,6 +250,21 @@ impl Tx {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Disarms a timer that is due. False: it was disarmed, or armed anew for later.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn take_due_timer(&mut self, rollback: RollbackId, timer: Timer, now: At) -> Result<bool> {
+        let sql = "DELETE FROM timers WHERE rollback = $1 AND timer = $2 AND at <= $3";
+        let done = sqlx::query(sql)
+            .bind(rollback.0)
+            .bind(timer.as_str().to_owned())
+            .bind(now)
+            .execute(self.conn())
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Overwrites the progress of a rollback; nothing happens when it says the same.
     ///
     /// # Errors

@@ -9,13 +9,20 @@ use tokio::sync::watch;
 pub struct Steps {
     /// Step at which it ends, from 1; 0: never.
     ends_at: u64,
+    /// Life goes on: only this one commit fails, or only its answer is lost.
+    once: bool,
     taken: Mutex<(u64, String)>,
     burnt: watch::Sender<bool>,
 }
 
 impl Steps {
     pub fn until(ends_at: u64) -> Self {
-        Self { ends_at, taken: Mutex::default(), burnt: watch::Sender::new(false) }
+        Self { ends_at, once: false, taken: Mutex::default(), burnt: watch::Sender::new(false) }
+    }
+
+    /// Lives on after this commit, counted from 1 with two for each (before, after), was told to have failed.
+    pub fn stumbling_at(step: u64) -> Self {
+        Self { once: true, ..Self::until(step) }
     }
 
     pub fn endless() -> Self {
@@ -32,7 +39,9 @@ impl Steps {
         what.clone_into(&mut taken.1);
         if taken.0 == self.ends_at {
             drop(taken);
-            self.burn();
+            if !self.once {
+                self.burn();
+            }
             return false;
         }
         true
@@ -54,6 +63,9 @@ impl Steps {
 
     /// A call of the world. When this life ends at it, it never comes back.
     pub async fn call<T>(&self, what: &str, call: impl Future<Output = T>) -> T {
+        if self.once {
+            return call.await;
+        }
         if !self.take(&format!("before {what}")) {
             std::future::pending::<()>().await;
         }

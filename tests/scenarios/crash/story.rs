@@ -31,8 +31,8 @@ use super::{
     world::{BAD, GOOD, Ring, World},
 };
 
-/// What a life with a past of this length waits for before it takes over: short, since the dead don't beat.
-pub const TERM: Duration = Duration::from_millis(300);
+/// How long a life stands by before it takes over from a dead one.
+pub const TERM: Duration = Duration::from_secs(1);
 
 pub struct Setting {
     pub database: Database,
@@ -74,12 +74,12 @@ pub struct Facts {
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LeftOver {
-    effects: i64,
-    timers: i64,
-    messages: i64,
-    refused: i64,
+    pub effects: i64,
+    pub timers: i64,
+    pub messages: i64,
+    pub refused: i64,
     /// Runs whose recorded events don't lead to their saved state.
-    untrue: Vec<RollbackId>,
+    pub untrue: Vec<RollbackId>,
 }
 
 impl Facts {
@@ -167,8 +167,21 @@ impl Setting {
     /// # Errors
     /// When the store does not let it begin.
     pub async fn begin(&self, steps: &Arc<Steps>, term: Duration) -> Result<Life, store::StoreError> {
+        self.begin_at(&self.database.url, steps, term).await
+    }
+
+    /// Reaching the database in another way.
+    ///
+    /// # Errors
+    /// When the store does not let it begin.
+    pub async fn begin_at(
+        &self,
+        url: &str,
+        steps: &Arc<Steps>,
+        term: Duration,
+    ) -> Result<Life, store::StoreError> {
         let checkout = service(SERVICE, &self.world, steps, policy(self.cures), &self.ana);
-        Life::begin(&self.database.url, Services::new([checkout]), &self.chat, steps, term).await
+        Life::begin(url, Services::new([checkout]), &self.chat, steps, term).await
     }
 
     /// All that is to be done, from where it was left; returns when nothing is left to do.

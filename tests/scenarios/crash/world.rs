@@ -29,10 +29,10 @@ pub struct World {
     state: Mutex<State>,
     /// Whether the good version helps.
     cures: bool,
-    /// Calls of `apply` that have begun.
-    applying: watch::Sender<u32>,
-    /// False: `apply` waits before it does anything.
-    passes: watch::Sender<bool>,
+    /// Calls that have begun, in order.
+    begun: watch::Sender<Vec<&'static str>>,
+    /// This call waits before it does anything.
+    held: watch::Sender<&'static str>,
 }
 
 struct State {
@@ -55,7 +55,7 @@ pub fn shares(blue: u8) -> Shares {
 impl World {
     pub fn new(cures: bool) -> Arc<Self> {
         let state = Mutex::new(State { shares: shares(0), shifts: 0, rings: vec![] });
-        Arc::new(Self { state, cures, applying: watch::Sender::new(0), passes: watch::Sender::new(true) })
+        Arc::new(Self { state, cures, begun: watch::Sender::default(), held: watch::Sender::default() })
     }
 
     pub fn shares(&self) -> Shares {
@@ -71,18 +71,24 @@ impl World {
         self.state.lock().unwrap().rings.clone()
     }
 
-    /// From now on `apply` waits before it does anything, or no longer.
-    pub fn hold(&self, hold: bool) {
-        self.passes.send_replace(!hold);
+    /// From now on this call waits before it does anything ("": none does).
+    pub fn hold(&self, call: &'static str) {
+        self.held.send_replace(call);
     }
 
-    /// Until this many calls of `apply` have begun.
-    pub async fn applying(&self, calls: u32) {
-        self.applying.subscribe().wait_for(|begun| *begun >= calls).await.unwrap();
+    /// Until a call of this name has begun.
+    pub async fn begun(&self, call: &str) {
+        self.begun.subscribe().wait_for(|begun| begun.contains(&call)).await.unwrap();
     }
 
-    pub fn applies(&self) -> u32 {
-        *self.applying.borrow()
+    /// How often a call was begun.
+    pub fn calls(&self, call: &str) -> usize {
+        self.begun.borrow().iter().filter(|begun| **begun == call).count()
+    }
+
+    async fn pass(&self, call: &'static str) {
+        self.begun.send_modify(|begun| begun.push(call));
+        self.held.subscribe().wait_for(|held| *held != call).await.unwrap();
     }
 
     fn error_rate(&self) -> f64 {
@@ -120,6 +126,7 @@ impl Shifter for Reach {
 
     async fn preflight(&self, wanted: &Move) -> Result<Preflight, Fault> {
         let judge = async {
+            self.world.pass("preflight").await;
             Ok(match self.world.shares() == wanted.shares {
                 true => Preflight::AlreadyThere,
                 false => Preflight::Ready { warnings: vec![] },
@@ -130,8 +137,7 @@ impl Shifter for Reach {
 
     async fn apply(&self, wanted: &Move) -> Result<(), Fault> {
         let apply = async {
-            self.world.applying.send_modify(|begun| *begun += 1);
-            self.world.passes.subscribe().wait_for(|passes| *passes).await.unwrap();
+            self.world.pass("apply").await;
             self.world.apply(&wanted.shares);
             Ok(())
         };
