@@ -36,7 +36,7 @@ impl Outside {
     pub async fn start(stage: &mut Stage) -> (Self, Wishes) {
         let folder = stage.folder.path();
         let registry = Registry::start(folder, false).await;
-        let mut push = async |version: &str| {
+        let push = async |version: &str| {
             let digest = registry.push("shop/checkout", version, version).await;
             Artifact { version: version.to_owned(), digest: Digest::try_from(digest).unwrap() }
         };

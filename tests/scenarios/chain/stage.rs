@@ -104,7 +104,7 @@ routing_key = {routing}
 environment = 'production'
 room = 'terminal:incidents'
 alerts = ['service=\"checkout\"']
-approvers = ['terminal:UANA', 'terminal:UBEN']
+approvers = ['terminal:UANA', 'terminal:UBEN', 'terminal:UCARL']
 page = ['oncall']
 {service}
 {more}

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use lastgood::clock;
 use lastgood_adapters::chat::Answer;
 use lastgood_core::{
     Actor, Artifact, RollbackId,
@@ -31,6 +32,8 @@ pub struct World {
     pub ben: Actor,
     /// Somebody who works here.
     pub eve: Actor,
+    /// When the alerts began, as Alertmanager writes it.
+    pub since: String,
     configuration: String,
     #[expect(dead_code, reason = "held for its end")]
     database: Database,
@@ -45,8 +48,11 @@ impl World {
         let bot = Bot::start(&configuration, &chat).await;
         let [ana, ben, eve] = ["ana", "ben", "eve"].map(|name| chat.person(name));
         let http = Http::new(stage.bot);
-        let world = Self { stage, chat, bot, http, ana, ben, eve, configuration, database };
-        let hour_ago = world.bot.app.engine.now() - 3_600_000;
+        let now = bot.app.engine.now();
+        // Not before what broke was deployed.
+        let since = clock::rfc3339(now + 1_000);
+        let world = Self { stage, chat, bot, http, ana, ben, eve, since, configuration, database };
+        let hour_ago = now - 3_600_000;
         world.record(&world.stage.old, "blue", Some(hour_ago)).await;
         world
     }
@@ -82,7 +88,8 @@ impl World {
 
     /// Alertmanager's payload, as it sends one group with these alerts and statuses.
     pub async fn alertmanager_sends(&self, alerts: &[(&str, &str)]) -> Value {
-        let (status, answer) = self.http.post("/v1/alerts/alertmanager", ALERT_TOKEN, &payload(alerts)).await;
+        let (status, answer) =
+            self.http.post("/v1/alerts/alertmanager", ALERT_TOKEN, &payload(alerts, &self.since)).await;
         assert!(matches!(status, 200 | 202), "{status} {answer}");
         answer
     }
@@ -128,18 +135,31 @@ impl World {
 
     /// The run ends so (`recovered`, `undone`, …); gives the thread with everything that there was to say of it.
     pub async fn run_ends(&self, number: i64, end: &str) -> Thread {
-        let engine = &self.bot.app.engine;
-        poll_async(&format!("RB-{number} to end as {end}"), Duration::from_secs(30), || async {
-            let run = self.run(number).await;
-            let caught_up = lastgood::delivery::caught_up(engine, run.id).await.unwrap();
-            match &run.phase {
-                Phase::Ended { end: is } if is.word() == end => caught_up.then_some(()),
-                Phase::Ended { end: is } => panic!("RB-{number} ended as {}: {is:?}", is.word()),
-                _ => None,
+        let ends = async {
+            loop {
+                match self.run(number).await.phase {
+                    Phase::Ended { end: is } if is.word() == end => return true,
+                    Phase::Ended { .. } => return false,
+                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
             }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(30), ends).await;
+        assert_eq!(ended, Ok(true), "RB-{number} should be {end}:\n{}", self.chat.transcript(ROOM));
+        self.caught_up().await;
+        self.chat.thread(ROOM)
+    }
+
+    /// Everything that there is to say has been said.
+    pub async fn caught_up(&self) {
+        let engine = &self.bot.app.engine;
+        poll_async("chat to catch up", Duration::from_secs(10), || async {
+            let db = engine.store.reader();
+            let behind = lastgood::store::rollbacks::behind(db).await.unwrap();
+            let rooms = lastgood::store::messages::waiting_rooms(db).await.unwrap();
+            (behind.is_empty() && rooms.is_empty()).then_some(())
         })
         .await;
-        self.chat.thread(ROOM)
     }
 
     /// What the bot has saved about a run.
@@ -158,13 +178,12 @@ impl World {
     /// Nothing was shown twice, nothing was refused by the chat, nothing is left to do; then everything ends.
     pub async fn ends(self) {
         let engine = self.bot.app.engine.clone();
-        poll_async("the last effects and messages", Duration::from_secs(10), || async {
+        poll_async("the last effects", Duration::from_secs(10), || async {
             let db = engine.store.reader();
-            let effects = lastgood::store::effects::unfinished(db).await.unwrap();
-            let rooms = lastgood::store::messages::waiting_rooms(db).await.unwrap();
-            (effects == 0 && rooms.is_empty()).then_some(())
+            (lastgood::store::effects::unfinished(db).await.unwrap() == 0).then_some(())
         })
         .await;
+        self.caught_up().await;
         assert_eq!(self.chat.refused(), [""; 0]);
         assert_eq!(self.chat.repeats(), [""; 0]);
         self.bot.end().await;
@@ -172,11 +191,11 @@ impl World {
 }
 
 /// One group, as Alertmanager sends it.
-pub fn payload(alerts: &[(&str, &str)]) -> Value {
+pub fn payload(alerts: &[(&str, &str)], since: &str) -> Value {
     let alert = |(name, status): &(&str, &str)| {
-        let ended = if *status == "firing" { "0001-01-01T00:00:00Z" } else { "2026-01-02T03:09:05.678Z" };
+        let ended = if *status == "firing" { "0001-01-01T00:00:00Z" } else { since };
         json!({ "status": status, "labels": { "alertname": name, "service": "checkout", "severity": "page" },
-            "annotations": { "summary": format!("{name} of checkout") }, "startsAt": "2026-01-02T03:04:05.678Z",
+            "annotations": { "summary": format!("{name} of checkout") }, "startsAt": since,
             "endsAt": ended, "generatorURL": "http://prometheus.example.com/graph" })
     };
     let firing = alerts.iter().any(|(_, status)| *status == "firing");
