@@ -129,11 +129,11 @@ async fn of_service(service: &Service) -> Vec<Check> {
 }
 
 async fn healthy(of: &str, probe: &dyn Health) -> Check {
-    let what = format!("{of} {}", probe.name());
     match probe.probe().await {
-        Ok(detail) => Check::good(what, detail),
+        Ok(detail) => Check::good(format!("{of} {}", probe.name()), detail),
         Err(fault) => {
-            Check::bad(what, fault.to_string(), "until it is healthy, no rollback can prove recovery")
+            // Which names what was asked.
+            Check::bad(of, fault.to_string(), "until it is healthy, no rollback can prove recovery")
         }
     }
 }
