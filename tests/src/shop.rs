@@ -115,6 +115,11 @@ impl Server {
         *self.inner.artifact.lock().unwrap() = artifact(version);
     }
 
+    /// As `deploy`, for an artifact whose digest somebody else decides.
+    pub fn runs(&self, artifact: &Artifact) {
+        *self.inner.artifact.lock().unwrap() = artifact.clone();
+    }
+
     /// Accepts no more, finishes what it is doing, then returns. Connections are refused from then on.
     pub async fn stop(&mut self) {
         let running = self.running.take().expect("it runs");
@@ -232,6 +237,11 @@ impl Shop {
 
     pub fn healthy(&self, pool: &str, healthy: bool) {
         self.pool(pool).iter().for_each(|server| server.healthy(healthy));
+    }
+
+    /// What a pool's every server runs from now on.
+    pub fn runs(&self, pool: &str, artifact: &Artifact) {
+        self.pool(pool).iter().for_each(|server| server.runs(artifact));
     }
 
     /// The pool's servers together.

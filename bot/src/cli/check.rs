@@ -132,10 +132,10 @@ async fn of_service(service: &Service) -> Vec<Check> {
 }
 
 async fn healthy(of: &str, probe: &dyn Health, advice: &str) -> Check {
-    let what = format!("{of} {}", probe.name());
     match probe.probe().await {
-        Ok(detail) => Check::good(what, detail),
-        Err(fault) => Check::bad(what, fault.to_string(), advice),
+        Ok(detail) => Check::good(format!("{of} {}", probe.name()), detail),
+        // Which names what was asked.
+        Err(fault) => Check::bad(of, fault.to_string(), advice),
     }
 }
 

@@ -1,0 +1,70 @@
+//! The bot inside the test: everything that `serve` starts, with the test's chat in place of the configured ones.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use lastgood::{app::App, chat, config::Config, delivery::Chats, http};
+use lastgood_adapters::chat::Chat;
+use lastgood_tests::{client, standin::chat::Platform};
+use serde_json::Value;
+use tokio::{sync::watch, task::JoinHandle};
+
+pub struct Bot {
+    pub app: App,
+    stop: watch::Sender<bool>,
+    working: JoinHandle<()>,
+}
+
+impl Bot {
+    /// Starts from a configuration file's text.
+    pub async fn start(configuration: &str, platform: &Arc<Platform>) -> Self {
+        client::tls();
+        let (config, _) = Config::parse(configuration, "lastgood.toml")
+            .unwrap_or_else(|problems| panic!("{problems:#?}\n{configuration}"));
+        let (app, executor) = App::open(config).await.unwrap();
+        executor.join().await.unwrap();
+        let listener = http::bind(app.config.http.listen).await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let chats = Chats::new([("terminal".to_owned(), platform.clone() as Arc<dyn Chat>)]);
+        let own = app.clone();
+        let working = tokio::spawn(async move {
+            let serving = http::serve(listener, http::router(own.clone()), stopped.clone());
+            let talking = chat::run(&own, chats, stopped.clone());
+            let (served, (), ()) = tokio::join!(serving, executor.run(stopped.clone()), talking);
+            served.unwrap();
+        });
+        Self { app, stop, working }
+    }
+
+    /// Ends as on a signal: what runs stays in the database.
+    pub async fn end(self) {
+        self.stop.send_replace(true);
+        self.working.await.unwrap();
+        self.app.engine.store.close().await;
+    }
+}
+
+/// The bot's HTTP interface, as others use it.
+pub struct Http {
+    at: SocketAddr,
+    http: reqwest::Client,
+}
+
+impl Http {
+    pub fn new(at: SocketAddr) -> Self {
+        client::tls();
+        Self { at, http: lastgood_adapters::client::client().unwrap() }
+    }
+
+    /// Status and body.
+    pub async fn post(&self, path: &str, token: &str, body: &Value) -> (u16, Value) {
+        let request = self.http.post(format!("http://{}{path}", self.at)).bearer_auth(token).json(body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> (u16, Value) {
+        let request = self.http.get(format!("http://{}{path}", self.at)).bearer_auth(token);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+}
