@@ -73,7 +73,7 @@ impl Act {
             Self::Next => Event::NextAsked { by, standing },
             Self::Undo { reason } => Event::UndoAsked { by, standing, reason },
             Self::HandOver => Event::HandedOver { by, standing },
-            Self::Command { commander } => Event::CommanderSet { by, commander },
+            Self::Command { commander } => Event::CommanderSet { by, standing, commander },
         }
     }
 }

@@ -52,6 +52,8 @@ pub struct Store {
     /// Wakes executor and delivery in this process after a commit. Other processes are found by a poll.
     committed: Arc<watch::Sender<u64>>,
     fuse: Option<Arc<dyn Fuse>>,
+    /// What other processes know this one by.
+    name: String,
     /// PostgreSQL: other replicas' commits.
     _listening: Option<Arc<notify::Listening>>,
 }
@@ -186,7 +188,8 @@ impl Store {
     async fn commit(&self, mut tx: Tx) -> Result<()> {
         if self.kind == Kind::Postgres {
             // Delivered with the commit, or not at all.
-            sqlx::query(notify::TELL).execute(tx.conn()).await?;
+            let tell = notify::tell(&self.name);
+            sqlx::query(sqlx::AssertSqlSafe(tell)).execute(tx.conn()).await?;
         }
         Ok(tx.inner.commit().await?)
     }

@@ -2,12 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rand::Rng as _;
 use sqlx::postgres::PgListener;
 use tokio::{sync::watch, task::AbortHandle};
 
-/// The channel; what is sent through it means nothing.
 const CHANNEL: &str = "lastgood";
-pub(super) const TELL: &str = "NOTIFY lastgood";
+
+/// Who tells, so that nobody is woken twice by their own commit: what else is sent through the channel means nothing.
+pub(super) fn name() -> String {
+    format!("{:016x}", rand::rng().random::<u64>())
+}
+
+/// Sent in the transaction that it tells of. (The name is made of digits: nothing to quote.)
+pub(super) fn tell(name: &str) -> String {
+    format!("NOTIFY {CHANNEL}, '{name}'")
+}
 
 /// Longest wait before the connection is tried again.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
@@ -22,14 +31,16 @@ impl Drop for Listening {
 }
 
 /// Listens on a connection of its own for as long as it is held.
-pub(super) fn listen(url: String, committed: Arc<watch::Sender<u64>>) -> Listening {
+pub(super) fn listen(url: String, name: String, committed: Arc<watch::Sender<u64>>) -> Listening {
     let task = tokio::spawn(async move {
         let mut wait = Duration::from_secs(1);
         loop {
-            match attend(&url, &committed).await {
+            match attend(&url, &name, &committed).await {
                 Ok(()) => wait = Duration::from_secs(1),
                 // Without a word of the address, which may hold a password.
-                Err(error) => tracing::debug!(%error, "other replicas' commits are not heard; the poll finds them"),
+                Err(error) => {
+                    tracing::debug!(%error, "other replicas' commits are not heard; the poll finds them")
+                }
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(MAX_BACKOFF);
@@ -39,12 +50,14 @@ pub(super) fn listen(url: String, committed: Arc<watch::Sender<u64>>) -> Listeni
 }
 
 /// Returns when the connection was lost after it had worked.
-async fn attend(url: &str, committed: &watch::Sender<u64>) -> sqlx::Result<()> {
+async fn attend(url: &str, name: &str, committed: &watch::Sender<u64>) -> sqlx::Result<()> {
     let mut listener = PgListener::connect(url).await?;
     listener.listen(CHANNEL).await?;
     // None: the connection broke. What came meanwhile is not known, so it counts as something.
-    while listener.try_recv().await?.is_some() {
-        committed.send_modify(|count| *count = count.wrapping_add(1));
+    while let Some(told) = listener.try_recv().await? {
+        if told.payload() != name {
+            committed.send_modify(|count| *count = count.wrapping_add(1));
+        }
     }
     committed.send_modify(|count| *count = count.wrapping_add(1));
     Ok(())

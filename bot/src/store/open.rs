@@ -69,6 +69,7 @@ impl Store {
             path: Some(path),
             committed: Arc::new(watch::Sender::new(0)),
             fuse: None,
+            name: notify::name(),
             _listening: None,
         })
     }
@@ -88,7 +89,8 @@ impl Store {
             .connect(address.as_str())
             .await?;
         let committed = Arc::new(watch::Sender::new(0));
-        let listening = notify::listen(address.to_string(), committed.clone());
+        let name = notify::name();
+        let listening = notify::listen(address.to_string(), name.clone(), committed.clone());
         Ok(Self {
             kind: Kind::Postgres,
             writer: pool.clone(),
@@ -96,6 +98,7 @@ impl Store {
             path: None,
             committed,
             fuse: None,
+            name,
             _listening: Some(Arc::new(listening)),
         })
     }

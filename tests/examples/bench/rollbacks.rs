@@ -154,7 +154,8 @@ impl Bench {
     async fn proposal(&mut self) -> (Instant, Action) {
         loop {
             let handed = self.handed.recv().await.unwrap();
-            let actions = handed.card.buttons.iter().filter_map(|button| button.action.parse::<Action>().ok());
+            let actions =
+                handed.card.buttons.iter().filter_map(|button| button.action.parse::<Action>().ok());
             let approve = |action: &Action| matches!(action.verb, Verb::Approve | Verb::ApproveAnyway);
             if let Some(action) = actions.into_iter().find(approve) {
                 return (handed.at, action);
@@ -192,7 +193,12 @@ fn report(table: &mut Table, runs: &[Run], by_hand: &Sample, transactions: &floo
     let hand = Some(("by hand", by_hand.p50()));
     let row = Some(("one-row transaction", transactions.one_row.p50()));
     table.add("alert received → proposal handed to chat, ms", &of(|run| run.proposed), Some(5.0), row);
-    table.add("approval → HAProxy carries the new route, read back, ms", &of(|run| run.carried), Some(10.0), hand);
+    table.add(
+        "approval → HAProxy carries the new route, read back, ms",
+        &of(|run| run.carried),
+        Some(10.0),
+        hand,
+    );
     table.add("approval → settled, as the bot judges it, ms", &of(|run| run.verified), None, hand);
     table.add("whole rollback less the observation window, ms", &of(|run| run.whole), Some(50.0), hand);
     table.add("floor: HAProxy command sent by hand, read back, ms", by_hand, None, None);
