@@ -17,9 +17,6 @@ use crate::{
     store::{self, Store, StoreError},
 };
 
-/// How long a replica on PostgreSQL may stand still before another one takes over. Longer than any adapter's single call.
-pub const LEASE_TERM: Duration = Duration::from_secs(30);
-
 /// What every part of the program works with. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
@@ -61,7 +58,7 @@ impl App {
         client: reqwest::Client,
         clock: SharedClock,
     ) -> (Self, Executor) {
-        let (engine, executor) = Engine::new(store, services.clone(), clock, LEASE_TERM);
+        let (engine, executor) = Engine::new(store, services.clone(), clock, config.store.lease_term.0);
         (Self { config: Arc::new(config), services, engine, client }, executor)
     }
 }

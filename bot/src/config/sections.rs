@@ -1,9 +1,9 @@
 //! What `lastgood.toml` holds outside of services. Field names are the file's keys; docs/configuration.md says what they
 //! mean, and a test keeps the two together.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
 
-use lastgood_adapters::Secret;
+use lastgood_adapters::{Secret, duration::Span};
 use serde::Deserialize;
 
 use super::{adapters::Caller, names::Who, service::Service};
@@ -32,15 +32,23 @@ pub struct Store {
     pub url: String,
     /// PostgreSQL's, so that it needs not be in the URL.
     pub password: Option<Secret>,
+    /// How long a replica on PostgreSQL may stand still before another one takes over its work. Longer than any adapter's
+    /// single call.
+    #[serde(default = "default_lease_term")]
+    pub lease_term: Span,
 }
 
 fn default_store() -> String {
     "sqlite:lastgood.db".to_owned()
 }
 
+fn default_lease_term() -> Span {
+    Span(Duration::from_secs(30))
+}
+
 impl Default for Store {
     fn default() -> Self {
-        Self { url: default_store(), password: None }
+        Self { url: default_store(), password: None, lease_term: default_lease_term() }
     }
 }
 

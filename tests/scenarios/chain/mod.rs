@@ -7,6 +7,7 @@ mod broken;
 mod outside;
 mod people;
 mod processes;
+mod serve;
 mod stage;
 mod switching;
 mod whole;

@@ -1,6 +1,9 @@
 //! Store, HTTP and pagers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::Rules;
 use crate::config::{
@@ -11,6 +14,8 @@ use crate::config::{
 
 /// Shorter secrets can be guessed by asking.
 const SHORT_SECRET: usize = 16;
+/// A busy machine stands still for a while without being dead.
+const SHORTEST_TERM: Duration = Duration::from_secs(1);
 
 impl Rules<'_> {
     pub(super) fn store(&mut self, store: &Store) {
@@ -25,6 +30,10 @@ impl Rules<'_> {
             self.advise(at, "not a store", "write \"sqlite:PATH\" or \"postgres://user@host/database\"");
         } else if store.password.is_some() && !postgres {
             self.problem(keys!["store", "password"], "only PostgreSQL has a password");
+        }
+        if store.lease_term.0 < SHORTEST_TERM {
+            let what = "a busy machine stands still for as long: replicas would strike each other off";
+            self.advise(keys!["store", "lease_term"], what, "at least 1s");
         }
     }
 
