@@ -1,6 +1,8 @@
 //! Scenarios on real programs and strict stand-ins, in one binary: real programs start in parallel, dependencies link once.
 
 mod chain;
+mod cli;
+mod crash;
 mod haproxy;
 mod harness;
 mod outside;

@@ -1,6 +1,8 @@
 //! What is shipped: the image is built by the script that built the binary under test.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Command, time::Duration};
+
+use lastgood_tests::process::{Process, free_port};
 
 fn read(file: &str) -> String {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(file);
@@ -57,4 +59,47 @@ fn the_builder_gets_every_member_of_the_workspace_and_nothing_that_was_built() {
     for file in ["Cargo.toml", "Cargo.lock", "deploy"] {
         assert!(has(&format!("!{file}")), "{file}");
     }
+}
+
+/// The smallest configuration that serves.
+const CONFIGURATION: &str = r#"
+[http]
+listen = "ADDRESS"
+[services.checkout]
+environment = "production"
+room = "terminal:"
+approvers = ["os:ana"]
+alerts = ['service="checkout"']
+health.http = [{ url = "http://127.0.0.1:9/healthz" }]
+traffic = { strategy = "blue-green", kind = "haproxy", instances = ["unix:/nowhere/haproxy.sock"], switch = { map = "/m", key = "k", blue = "be_blue", green = "be_green" } }
+pools = { blue = {}, green = {} }
+"#;
+
+/// No engine runs an image here: this is the image's program, its folder, its health check and its stop signal.
+#[tokio::test]
+async fn what_is_shipped_runs_in_an_empty_folder_says_that_it_is_well_and_stops_cleanly() {
+    let program = std::env::var("LASTGOOD_TEST_RELEASE")
+        .expect("LASTGOOD_TEST_RELEASE is not set: run the tests by tests/run, which builds what is shipped");
+    let folder = tempfile::tempdir().unwrap();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
+    std::fs::write(
+        folder.path().join("lastgood.toml"),
+        CONFIGURATION.replace("ADDRESS", &address.to_string()),
+    )
+    .unwrap();
+    let command = |argument: &str| {
+        let mut command = Command::new(&program);
+        command.arg(argument).current_dir(folder.path()).env_clear();
+        command
+    };
+    let mut serving = Process::start("serve", &mut command("serve"), folder.path());
+    serving.listening(address).await;
+    let well = command("health").arg("--url").arg(format!("http://{address}")).status().unwrap();
+    assert!(well.success(), "health: {well}\n{}", serving.output());
+    serving.signal("TERM");
+    let ended = serving.wait(Duration::from_secs(10)).await;
+    assert!(ended.success(), "{ended}\n{}", serving.output());
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().any(|name| name == "lastgood.db"), "the store is beside its configuration: {left:?}");
 }

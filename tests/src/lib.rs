@@ -1,6 +1,7 @@
 //! The harness: real programs on ports of their own, strict stand-ins for what can't run here, and the means to read what
 //! happened. Scenarios are in `scenarios/`.
 
+pub mod binary;
 pub mod client;
 pub mod database;
 pub mod lossy;

@@ -110,14 +110,17 @@ async fn of_service(service: &Service) -> Vec<Check> {
         }
     };
     let metrics = join_all(service.metrics.iter().map(|metric| metric.source.check(now)));
-    let health = join_all(service.health.iter().map(|probe| healthy("health", probe.as_ref())));
+    let health = join_all(service.health.iter().map(|probe| {
+        healthy("health", probe.as_ref(), "until it is healthy, no rollback can prove recovery")
+    }));
     let pools = join_all(service.pools.iter().map(|(name, pool)| async move {
         let mut lines = Vec::new();
         if let Some(version) = &pool.version {
             lines.push(running(name, version.as_ref()).await);
         }
         for probe in &pool.health {
-            lines.push(healthy(&format!("pool {name}: health"), probe.as_ref()).await);
+            let of = format!("pool {name}: health");
+            lines.push(healthy(&of, probe.as_ref(), "until it is healthy, no traffic is moved there").await);
         }
         lines
     }));
@@ -128,13 +131,11 @@ async fn of_service(service: &Service) -> Vec<Check> {
     named(&service.id.0, all.collect())
 }
 
-async fn healthy(of: &str, probe: &dyn Health) -> Check {
-    let what = format!("{of} {}", probe.name());
+async fn healthy(of: &str, probe: &dyn Health, advice: &str) -> Check {
     match probe.probe().await {
-        Ok(detail) => Check::good(what, detail),
-        Err(fault) => {
-            Check::bad(what, fault.to_string(), "until it is healthy, no rollback can prove recovery")
-        }
+        Ok(detail) => Check::good(format!("{of} {}", probe.name()), detail),
+        // Which names what was asked.
+        Err(fault) => Check::bad(of, fault.to_string(), advice),
     }
 }
 

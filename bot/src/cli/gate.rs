@@ -17,6 +17,7 @@ pub const COULD_NOT_TELL: u8 = 2;
 
 #[derive(Debug, Arguments)]
 pub struct Args {
+    /// As the configuration names it.
     service: String,
     /// A version, or (the beginning of) a digest.
     #[arg(value_name = "DIGEST|VERSION")]

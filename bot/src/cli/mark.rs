@@ -17,6 +17,7 @@ pub enum As {
 
 #[derive(Debug, Arguments)]
 pub struct Args {
+    /// As the configuration names it.
     service: String,
     /// A version, or (the beginning of) a digest.
     #[arg(value_name = "DIGEST|VERSION")]

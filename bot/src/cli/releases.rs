@@ -17,6 +17,7 @@ use crate::{clock::rfc3339, store};
 
 #[derive(Debug, Arguments)]
 pub struct Args {
+    /// As the configuration names it.
     service: String,
     /// How many, newest first.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=1000))]

@@ -65,7 +65,8 @@ pub async fn run(context: &Context, asked: Rollback) -> Ended {
 async fn tell(app: &App, asked: &Rollback, actor: &Actor) -> Ended {
     let id = open(&app.engine, asked, actor).await?;
     let saved = store::rollbacks::get(app.engine.store.reader(), id).await?;
-    let thread = saved.ok_or_else(|| Fault::new(format!("there is no {id}")))?.state.thread;
+    let opened = saved.ok_or_else(|| Fault::new(format!("there is no {id}")))?.state;
+    let thread = opened.thread;
     let clock = app.engine.clock.clone();
     let terminal = Arc::new(Terminal::stdio(Arc::new(move || clock.now())));
     let chat: Arc<dyn Chat> = terminal.clone();
@@ -76,7 +77,8 @@ async fn tell(app: &App, asked: &Rollback, actor: &Actor) -> Ended {
     let desk = Arc::new(desk);
     if !asked.yes && !terminal.interactive() {
         return Err(Fault::new(format!(
-            "{id} is proposed, but this is no terminal to approve it on: use --yes, or approve it in chat"
+            "{id} is {}, but this is no terminal to decide on: use --yes, run it in a terminal, or decide in chat",
+            opened.phase.word()
         )));
     }
     let mut follower = Follower::new(app.engine.clone(), chat.clone(), &asked.service, thread);

@@ -3,6 +3,7 @@
 
 mod project;
 mod send;
+mod together;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,6 +11,7 @@ use lastgood_adapters::chat::Chat;
 use tokio::{sync::watch, task::JoinSet};
 
 pub use project::Scene;
+pub use together::announce;
 
 use crate::{
     engine::Engine,
@@ -64,10 +66,10 @@ impl Delivery {
         let mut rooms = send::Rooms::default();
         let mut sending: JoinSet<(String, send::Pause)> = JoinSet::new();
         loop {
-            if self.engine.lease().delivers() {
-                if let Err(error) = self.round(&mut rooms, &mut sending).await {
-                    tracing::error!(%error, "chat is behind: events can't be projected now");
-                }
+            if self.engine.lease().delivers()
+                && let Err(error) = self.round(&mut rooms, &mut sending).await
+            {
+                tracing::error!(%error, "chat is behind: events can't be projected now");
             }
             tokio::select! {
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => break,

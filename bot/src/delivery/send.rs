@@ -19,7 +19,7 @@ use crate::{
     engine::Engine,
     store::{
         self, Result,
-        messages::{Message, ROOT},
+        messages::{Message, ROOT, Unreadable},
         write,
     },
 };
@@ -90,12 +90,22 @@ impl Worker {
         let pace = self.chat.abilities().pace;
         let mut held: HashSet<i64> = HashSet::new();
         let mut sent_before = false;
+        let mut wait = None;
         for message in store::messages::open(self.engine.store.reader(), &self.room).await? {
+            let message = match message {
+                Ok(message) => message,
+                Err(unreadable) => {
+                    self.set_aside(&unreadable).await?;
+                    continue;
+                }
+            };
             if held.contains(&message.thread.0) {
                 continue;
             }
-            if message.not_before > self.engine.now() {
+            let left = message.not_before - self.engine.now();
+            if left > 0 {
                 held.insert(message.thread.0);
+                wait = Some(wait.map_or(left, |wait: Millis| wait.min(left)));
                 continue;
             }
             if self.engine.lease().remaining().is_none() || !self.engine.lease().delivers() {
@@ -112,7 +122,17 @@ impl Worker {
                 Tried::RoomHeld(pause) => return Ok(pause),
             }
         }
-        Ok(if sent_before { pace } else { Duration::ZERO })
+        // Without a rest, a room of which everything waits would be looked through again at once, and again. Not for long: other
+        // threads may get something to say meanwhile.
+        let rest =
+            wait.map_or(Duration::ZERO, |left| Duration::from_millis(left.clamp(10, 1_000).unsigned_abs()));
+        Ok(if sent_before { pace.max(rest) } else { rest })
+    }
+
+    async fn set_aside(&self, unreadable: &Unreadable) -> Result<()> {
+        let Unreadable { id, rev, why } = unreadable;
+        tracing::error!(message = id, error = why, room = self.room, "message set aside; the thread goes on");
+        write!(self.engine.store, |tx| tx.message_refused(*id, *rev, why).await)
     }
 
     async fn send(&self, message: &Message) -> Result<Tried> {
@@ -147,7 +167,13 @@ impl Worker {
             }
         }
         let id = message.id;
+        // Noted before the write: who stands still in it has no time left afterwards, and somebody else has sent the message.
+        let owner = self.engine.lease().owner().unwrap_or_default();
+        let until = self.engine.lease().held_until(&owner);
         write!(self.engine.store, |tx| tx.message_goes_out(id).await)?;
+        if until.is_none_or(|until| until <= Instant::now()) {
+            return Ok(Tried::RoomHeld(Duration::from_secs(1)));
+        }
         match self.chat.post(&outgoing).await {
             Ok(reference) => self.sent(message, &reference).await,
             Err(Fault::NotFound(_)) if outgoing.thread.is_some() => self.root_gone(message).await,
@@ -192,7 +218,8 @@ impl Worker {
         let text = fault.to_string();
         if !fault.passes() || message.attempts >= MAX_ATTEMPTS {
             tracing::error!(%fault, room = self.room, slot = message.slot, "message set aside; the thread goes on");
-            write!(self.engine.store, |tx| tx.message_refused(id, &text).await)?;
+            let rev = message.wanted_rev;
+            write!(self.engine.store, |tx| tx.message_refused(id, rev, &text).await)?;
             return Ok(Tried::Sent);
         }
         let asked = match fault {

@@ -68,10 +68,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     told.end().await;
     running.await.context("the executor ended badly")?;
     terminal.close();
-    if !options.json {
-        if let Ok(ending) = &played {
-            print(&ending.epilogue)?;
-        }
+    if let (false, Ok(ending)) = (options.json, &played) {
+        print(&ending.epilogue)?;
     }
     engine.store.close().await;
     world.stop().await;

@@ -3,12 +3,12 @@
 
 use crate::store::write;
 use lastgood_core::{
-    Actor, Digest, RollbackId,
+    Actor, At, Digest, RollbackId, ServiceId,
     rollback::{Event, Standing},
 };
 
 use super::{Engine, commit};
-use crate::store::{Result, StoreError};
+use crate::store::{Result, StoreError, Tx};
 
 /// Everything a person can do to a run, on any platform and on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Act {
             Self::Next => Event::NextAsked { by, standing },
             Self::Undo { reason } => Event::UndoAsked { by, standing, reason },
             Self::HandOver => Event::HandedOver { by, standing },
-            Self::Command { commander } => Event::CommanderSet { by, commander },
+            Self::Command { commander } => Event::CommanderSet { by, standing, commander },
         }
     }
 }
@@ -104,7 +104,7 @@ impl Engine {
     ) -> Result<Answered> {
         let (at, owner) = (self.now(), self.owner());
         let event = act.event(by.clone(), standing.clone(), revision);
-        let (answer, claimed) = write!(self.store, |tx| {
+        let taken = write!(self.store, |tx| {
             let Some(saved) = tx.rollback(rollback).await? else {
                 return Ok((Err(format!("there is no {rollback}")), vec![]));
             };
@@ -119,17 +119,71 @@ impl Engine {
                 Err(StoreError::Refused(refusal)) => (Err(refusal.to_string()), vec![]),
                 Err(error) => return Err(error),
             };
-            let said = answer.as_ref().err().cloned().unwrap_or_default();
-            tx.keep_inbox(&delivery.source, &delivery.id, act.word(), &said, at).await?;
-            let detail =
-                format!("{rollback}: {}{}", act.reason(), if answer.is_err() { " (refused)" } else { "" });
-            tx.audit(at, &by.id, &service.0, act.word(), &detail).await?;
-            if let Some(reason) = &standing.break_glass {
-                tx.audit(at, &by.id, &service.0, "break glass", reason).await?;
-            }
+            keep(tx, &Acted { rollback, service: &service, act, by, standing, delivery, at }, &answer)
+                .await?;
             Ok((answer, claimed))
-        })?;
+        });
+        let (answer, claimed) = match taken {
+            Err(StoreError::Busy(why)) => {
+                (self.too_late(rollback, act, by, standing, delivery, why).await?, vec![])
+            }
+            other => other?,
+        };
         self.dispatch(claimed);
         Ok(answer)
     }
+
+    /// An act that would open another run while one is active. Its own transaction was half done and is rolled back; the
+    /// person is answered all the same, and the same click once more is answered the same.
+    async fn too_late(
+        &self,
+        rollback: RollbackId,
+        act: &Act,
+        by: &Actor,
+        standing: &Standing,
+        delivery: &Delivery,
+        why: String,
+    ) -> Result<Answered> {
+        let at = self.now();
+        write!(self.store, |tx| {
+            let Some(saved) = tx.rollback(rollback).await? else { return Ok(Err(why.clone())) };
+            let service = saved.state.service;
+            tx.lock(&service).await?;
+            let active = tx.active_rollback(&service).await?.map(|active| active.state);
+            let answer = Err(match active {
+                Some(active) => format!(
+                    "{why}: {} is {}; act on its card, or stop it first",
+                    active.id,
+                    active.phase.word()
+                ),
+                None => format!("{why}; try again"),
+            });
+            keep(tx, &Acted { rollback, service: &service, act, by, standing, delivery, at }, &answer)
+                .await?;
+            Ok(answer)
+        })
+    }
+}
+
+/// An act with all that is remembered of it.
+struct Acted<'a> {
+    rollback: RollbackId,
+    service: &'a ServiceId,
+    act: &'a Act,
+    by: &'a Actor,
+    standing: &'a Standing,
+    delivery: &'a Delivery,
+    at: At,
+}
+
+async fn keep(tx: &mut Tx, acted: &Acted<'_>, answer: &Answered) -> Result<()> {
+    let Acted { rollback, service, act, by, standing, delivery, at } = *acted;
+    let said = answer.as_ref().err().cloned().unwrap_or_default();
+    tx.keep_inbox(&delivery.source, &delivery.id, act.word(), &said, at).await?;
+    let detail = format!("{rollback}: {}{}", act.reason(), if answer.is_err() { " (refused)" } else { "" });
+    tx.audit(at, &by.id, &service.0, act.word(), &detail).await?;
+    if let Some(reason) = &standing.break_glass {
+        tx.audit(at, &by.id, &service.0, "break glass", reason).await?;
+    }
+    Ok(())
 }

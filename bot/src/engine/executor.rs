@@ -2,8 +2,14 @@
 //! keeps the lease. A wake-up is a hint only: a poll once a second finds everything that a lost hint left lying.
 
 use crate::store::write;
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use futures_util::FutureExt as _;
 use lastgood_core::{
     Millis, RollbackId,
     rollback::{Event, Timer},
@@ -42,11 +48,16 @@ pub struct Executor {
     engine: Engine,
     claimed: mpsc::UnboundedReceiver<Claimed>,
     running: JoinSet<()>,
+    in_hand: InHand,
+    /// Held by this process according to the database and not in hand, when it was last looked.
+    missed: HashSet<String>,
+    looked: Instant,
 }
 
 impl Executor {
     pub(super) fn new(engine: Engine, claimed: mpsc::UnboundedReceiver<Claimed>) -> Self {
-        Self { engine, claimed, running: JoinSet::new() }
+        let (in_hand, missed) = (InHand::default(), HashSet::new());
+        Self { engine, claimed, running: JoinSet::new(), in_hand, missed, looked: Instant::now() }
     }
 
     /// Takes part in executing before `run`, so that the first commit already finds an owner.
@@ -60,9 +71,9 @@ impl Executor {
     /// Works until `stop` turns true; what is unfinished then stays in the database for the next start.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut committed = self.engine.store.committed();
-        let beat = (self.engine.lease.term() / 10).min(POLL);
-        let mut lease = tokio::time::interval(beat);
-        lease.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Beside the work: a slow database or a heap of due work must not cost the lease. Ends with this future.
+        let mut beats = JoinSet::new();
+        beats.spawn(keep_lease(self.engine.clone()));
         let mut wake = Instant::now();
         loop {
             tokio::select! {
@@ -70,32 +81,33 @@ impl Executor {
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
                 Some(effect) = self.claimed.recv() => self.start(effect),
                 Some(_) = self.running.join_next() => {}
-                _ = lease.tick() => {
-                    if let Err(error) = self.engine.lease.renew(&self.engine.store).await {
-                        tracing::error!(%error, "the lease can't be renewed");
-                    }
-                }
                 Ok(()) = committed.changed() => wake = self.scan().await,
                 () = tokio::time::sleep_until(wake) => wake = self.scan().await,
             }
         }
-        self.wind_down().await;
+        self.wind_down(beats).await;
     }
 
-    async fn wind_down(mut self) {
+    async fn wind_down(mut self, mut beats: JoinSet<()>) {
         let all_done = async { while self.running.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, all_done).await.is_err() {
             tracing::warn!("effects still running at the end; they are taken up at the next start");
-            self.running.abort_all();
+            self.running.shutdown().await;
         }
+        beats.shutdown().await;
         if let Err(error) = self.engine.lease.leave(&self.engine.store).await {
             tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
         }
     }
 
     fn start(&mut self, effect: Claimed) {
-        let engine = self.engine.clone();
-        self.running.spawn(run_one(engine, effect));
+        if let Some(held) = self.in_hand.take(&effect.id) {
+            let engine = self.engine.clone();
+            self.running.spawn(async move {
+                run_one(engine, effect).await;
+                drop(held);
+            });
+        }
     }
 
     /// Takes up what is due; says when to look again.
@@ -103,13 +115,35 @@ impl Executor {
         if self.engine.lease.owner().is_none() {
             return Instant::now() + POLL;
         }
-        match self.take_up().await {
+        let worked = async {
+            self.find_lost().await?;
+            self.take_up().await
+        };
+        match worked.await {
             Ok(after) => Instant::now() + after,
             Err(error) => {
                 tracing::error!(%error, "work can't be looked for");
                 Instant::now() + POLL
             }
         }
+    }
+
+    /// Work that is claimed for this process without its knowing: the answer to a commit was lost, or whoever asked for it
+    /// went away in the middle. Nobody else would ever take it up while this process lives. Only what was missing twice is
+    /// taken: a commit made just now hands its work over itself.
+    async fn find_lost(&mut self) -> Result<()> {
+        let Some(owner) = self.engine.lease.owner().filter(|_| self.looked.elapsed() >= POLL) else {
+            return Ok(());
+        };
+        self.looked = Instant::now();
+        let held = store::effects::held_by(self.engine.store.reader(), &owner).await?;
+        let missed: Vec<_> = held.into_iter().filter(|effect| !self.in_hand.has(&effect.id)).collect();
+        let before = std::mem::replace(&mut self.missed, missed.iter().map(|e| e.id.clone()).collect());
+        for effect in missed.into_iter().filter(|effect| before.contains(&effect.id)) {
+            tracing::warn!(effect = %effect.id, "was claimed and never begun: the answer to its commit was lost");
+            self.start(effect);
+        }
+        Ok(())
     }
 
     async fn take_up(&mut self) -> Result<Duration> {
@@ -139,6 +173,55 @@ impl Executor {
     }
 }
 
+/// Goes on taking part. A renewal that hangs is given up for the next one.
+async fn keep_lease(engine: Engine) {
+    let term = engine.lease.term();
+    let patience = term.max(Duration::from_secs(5));
+    let mut beat = tokio::time::interval((term / 10).min(POLL));
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        match tokio::time::timeout(patience, engine.lease.renew(&engine.store)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the lease can't be renewed"),
+            Err(_) => tracing::error!("the lease can't be renewed: the database does not answer"),
+        }
+    }
+}
+
+/// Effects that this process runs now.
+#[derive(Clone, Default)]
+struct InHand(Arc<Mutex<HashSet<String>>>);
+
+impl InHand {
+    fn ids(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        // A set of names can't be left half done by a panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.ids().contains(id)
+    }
+
+    /// None: it is run already.
+    fn take(&self, id: &str) -> Option<Held> {
+        let new = self.ids().insert(id.to_owned());
+        new.then(|| Held { of: self.clone(), id: id.to_owned() })
+    }
+}
+
+/// In hand until it is dropped, however its task ends.
+struct Held {
+    of: InHand,
+    id: String,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.of.ids().remove(&self.id);
+    }
+}
+
 /// Fires a timer: it is disarmed in the transaction that takes its event.
 async fn fire(engine: &Engine, rollback: RollbackId, timer: Timer) {
     let at = engine.now();
@@ -146,7 +229,7 @@ async fn fire(engine: &Engine, rollback: RollbackId, timer: Timer) {
     let fired = write!(engine.store, |tx| {
         let Some(saved) = tx.rollback(rollback).await? else { return Ok(vec![]) };
         tx.lock(&saved.state.service).await?;
-        if !tx.clear_timer(rollback, timer).await? {
+        if !tx.take_due_timer(rollback, timer, at).await? {
             return Ok(vec![]);
         }
         match commit::take(tx, rollback, &Event::TimerFired { timer }, at, owner.as_deref()).await {
@@ -167,31 +250,32 @@ async fn fire(engine: &Engine, rollback: RollbackId, timer: Timer) {
 }
 
 async fn run_one(engine: Engine, effect: Claimed) {
-    let Some(owner) = engine.lease.owner() else { return };
+    if engine.lease.owner().as_ref() != Some(&effect.owner) {
+        // Given back, or struck off: whoever takes part now has it, or will find it.
+        return;
+    }
     tracing::debug!(effect = %effect.id, kind = effect.kind, attempt = effect.attempts, "running");
-    let task = tokio::spawn({
-        let (engine, effect, owner) = (engine.clone(), effect.clone(), owner.clone());
-        async move { effects::run(&engine, &effect, &owner).await }
-    });
-    let outcome = match task.await {
+    // Not a task of its own: that would go on in the world after this one was ended, and its work given to somebody else.
+    let running = AssertUnwindSafe(effects::run(&engine, &effect)).catch_unwind();
+    let outcome = match running.await {
         Ok(outcome) => outcome,
-        Err(error) => Outcome::Event(Event::EffectStuck {
+        Err(_) => Outcome::Event(Event::EffectStuck {
             effect: effect.kind.clone(),
-            detail: format!("internal error: {error}"),
+            detail: "internal error; the log has its details".into(),
         }),
     };
-    settle(&engine, &effect, &owner, outcome).await;
+    settle(&engine, &effect, outcome).await;
 }
 
 /// Commits an outcome. The store may be away for a while; the outcome is worth waiting for, as long as the claim is ours.
-async fn settle(engine: &Engine, effect: &Claimed, owner: &str, outcome: Outcome) {
+async fn settle(engine: &Engine, effect: &Claimed, outcome: Outcome) {
     const TRIES: u32 = 600;
     for attempt in 0..TRIES {
-        match commit_outcome(engine, effect, owner, &outcome).await {
+        match commit_outcome(engine, effect, &outcome).await {
             Ok(()) => return,
             Err(error) => {
                 tracing::error!(%error, effect = %effect.id, "an outcome can't be committed yet");
-                if engine.lease.owner().as_deref() != Some(owner) {
+                if engine.lease.owner().as_ref() != Some(&effect.owner) {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(100 * u64::from(attempt.min(50) + 1))).await;
@@ -200,17 +284,16 @@ async fn settle(engine: &Engine, effect: &Claimed, owner: &str, outcome: Outcome
     }
 }
 
-async fn commit_outcome(engine: &Engine, effect: &Claimed, owner: &str, outcome: &Outcome) -> Result<()> {
-    let at = engine.now();
+async fn commit_outcome(engine: &Engine, effect: &Claimed, outcome: &Outcome) -> Result<()> {
+    let (at, owner) = (engine.now(), effect.owner.as_str());
     let next_owner = engine.lease.owner().filter(|current| current == owner);
     let claimed = write!(engine.store, |tx| {
         tx.lock(&effect.service).await?;
         match outcome {
             Outcome::Later { after, progress, why } => {
-                if tx.postpone_effect(&effect.id, owner, at + after, why).await? {
-                    if let Some(progress) = progress {
-                        tx.set_progress(effect.rollback, progress).await?;
-                    }
+                let ours = tx.postpone_effect(&effect.id, owner, at + after, why, progress.is_some()).await?;
+                if let Some(progress) = progress.as_ref().filter(|_| ours) {
+                    tx.set_progress(effect.rollback, progress).await?;
                 }
                 Ok(vec![])
             }

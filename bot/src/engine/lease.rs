@@ -11,7 +11,7 @@ use std::{
 
 use rand::Rng as _;
 
-use crate::store::{ExecutorLock, Kind, Result, Store, replicas};
+use crate::store::{ExecutorLock, Kind, Result, Store, effects, replicas};
 
 /// Name of the role whose holder talks to the chats.
 const DELIVERY: &str = "delivery";
@@ -77,6 +77,14 @@ impl Lease {
         left.checked_sub(self.term / 10)
     }
 
+    /// Until when work that was claimed under this name may change the outside world. None: it must not begin.
+    pub(crate) fn held_until(&self, owner: &str) -> Option<Instant> {
+        let left = self.remaining()?;
+        let same = self.held().owner.as_deref() == Some(owner);
+        // A name that changed in between is the later one, and not the same.
+        same.then(|| Instant::now() + left)
+    }
+
     /// Takes part, or goes on taking part. Called at start and then every tenth of the term.
     ///
     /// # Errors
@@ -116,6 +124,7 @@ impl Lease {
             Some(id) if alive => id,
             lost => {
                 if let Some(lost) = lost {
+                    self.held().delivers = false;
                     tracing::warn!(replica = %lost, "was struck off while it stood still; its work belongs to others now");
                 }
                 let id = new_id();
@@ -129,6 +138,13 @@ impl Lease {
             held.beaten = Some(before);
         }
         self.bury_the_dead(store, &id).await?;
+        if effects::orphaned(store.reader()).await? {
+            let freed = write!(store, |tx| tx.release_orphans().await)?;
+            tracing::warn!(
+                effects = freed,
+                "taking up work that was claimed by a replica after it was struck off"
+            );
+        }
         if !self.held().has_chats {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 
 pub mod acts;
 pub mod alerts;
+pub mod candidates;
 mod changes;
 mod commit;
 mod effects;

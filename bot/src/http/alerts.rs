@@ -8,6 +8,7 @@ use super::{Problem, auth::Caller, body};
 use crate::{
     app::App,
     config::May,
+    delivery,
     engine::alerts::{Alert, Taken},
     inbound::alertmanager::{self, NotAlerts, Status},
 };
@@ -39,6 +40,12 @@ pub async fn alertmanager(
                 tracing::error!(%error, service = name, "an alert could not be taken");
                 Problem::unavailable("the store can't take the alert now; send it again")
             })?;
+            if became == Taken::Opened {
+                // The alert is taken; a summary that fails is only a summary.
+                if let Err(error) = delivery::announce(&app.engine).await {
+                    tracing::error!(%error, "the summary of many alerting services could not be queued");
+                }
+            }
             if became == Taken::Ignored {
                 notes.push(format!("{name}: {:?} is labelled {LABEL}={IGNORE}", alert.title));
             } else {

@@ -20,6 +20,7 @@ mod posts;
 mod proposal;
 mod root;
 pub mod spark;
+mod together;
 mod words;
 
 use lastgood_core::{
@@ -31,6 +32,7 @@ use lastgood_core::{
 
 pub use posts::posts;
 pub use root::root;
+pub use together::together;
 
 /// The incident that a run belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

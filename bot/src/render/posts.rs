@@ -171,7 +171,7 @@ fn of_surroundings(before: &Rollback, event: &Event, view: &View) -> Option<Card
     let run = view.rollback;
     match event {
         Event::Acknowledged { by } => Some(paging::acknowledged(run, by)),
-        Event::CommanderSet { by, commander } => {
+        Event::CommanderSet { by, commander, .. } => {
             Some(note(run, Colour::Neutral, "a new incident commander").line(line![
                 who(commander),
                 " is in command, said ",

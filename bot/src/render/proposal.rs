@@ -119,10 +119,10 @@ fn trust(proposal: &Proposal, candidate: &Candidate) -> Line {
             Some(share) => {
                 line![format!("It still serves {share} % of traffic; deployed "), Span::Time(candidate.at)]
             }
-            None => line![
-                "Trusted because it was live and quiet long enough, or a person marked it stable; deployed ",
-                Span::Time(candidate.at)
-            ],
+            None => {
+                let because = candidate.because.as_deref().unwrap_or("nothing speaks against it");
+                line![format!("Trusted because {because}; deployed "), Span::Time(candidate.at)]
+            }
         },
     };
     if let Some((first, more)) = candidate.pools.split_first() {

@@ -16,6 +16,8 @@ pub struct Claimed {
     pub id: String,
     pub rollback: RollbackId,
     pub service: ServiceId,
+    /// For whom: only under this name may it be run and finished.
+    pub owner: String,
     pub kind: String,
     /// How often it was claimed, this time included.
     pub attempts: i64,
@@ -24,13 +26,14 @@ pub struct Claimed {
     pub effect: std::result::Result<Effect, String>,
 }
 
-type Row = (String, i64, String, String, i64, i64, String);
+type Row = (String, i64, String, String, String, i64, i64, String);
 
-fn decode((id, rollback, service, kind, attempts, created_at, body): Row) -> Claimed {
+fn decode((id, rollback, service, owner, kind, attempts, created_at, body): Row) -> Claimed {
     Claimed {
         id,
         rollback: RollbackId(rollback),
         service: ServiceId(service),
+        owner,
         kind,
         attempts,
         created_at,
@@ -71,6 +74,30 @@ pub async fn still_wanted(db: &AnyPool, id: &str, owner: &str) -> Result<bool> {
     let status: Option<String> =
         sqlx::query_scalar(sql).bind(id.to_owned()).bind(owner.to_owned()).fetch_optional(db).await?;
     Ok(status.as_deref() == Some("claimed"))
+}
+
+/// What an owner holds, whether it knows of it or not: an answer to a commit may have been lost.
+///
+/// # Errors
+/// As the database says.
+pub async fn held_by(db: &AnyPool, owner: &str) -> Result<Vec<Claimed>> {
+    let sql = "SELECT id, rollback, service, owner, kind, attempts, created_at, body FROM effects \
+               WHERE owner = $1 AND status IN ('claimed', 'cancelling')";
+    let rows: Vec<Row> = sqlx::query_as(sql).bind(owner.to_owned()).fetch_all(db).await?;
+    Ok(rows.into_iter().map(decode).collect())
+}
+
+const ORPHANED: &str = "NOT EXISTS (SELECT 1 FROM replicas r WHERE r.id = effects.owner)";
+
+/// Whether somebody holds effects who takes no part any more: a commit of a replica that was struck off a moment before.
+///
+/// # Errors
+/// As the database says.
+pub async fn orphaned(db: &AnyPool) -> Result<bool> {
+    let sql =
+        format!("SELECT COUNT(*) FROM effects WHERE status IN ('claimed', 'cancelling') AND {ORPHANED}");
+    let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(db).await?;
+    Ok(count > 0)
 }
 
 /// How many are not finished.
@@ -116,10 +143,11 @@ impl Tx {
             .bind(at)
             .execute(self.conn())
             .await?;
-        Ok(owner.map(|_| Claimed {
+        Ok(owner.map(|owner| Claimed {
             id: id.to_owned(),
             rollback,
             service: service.clone(),
+            owner: owner.to_owned(),
             kind: effect.kind().to_owned(),
             attempts: 1,
             created_at: at,
@@ -147,7 +175,7 @@ impl Tx {
                    WHERE id = $1 AND status = 'pending' \
                    AND (paging = 1 OR NOT EXISTS (SELECT 1 FROM effects b WHERE b.rollback = effects.rollback \
                         AND b.status IN ('claimed', 'cancelling') AND b.paging = 0)) \
-                   RETURNING id, rollback, service, kind, attempts, created_at, body";
+                   RETURNING id, rollback, service, owner, kind, attempts, created_at, body";
         let row: Option<Row> = sqlx::query_as(sql)
             .bind(id.to_owned())
             .bind(owner.to_owned())
@@ -196,7 +224,8 @@ impl Tx {
         Ok(status_now.is_some_and(|now| now != "cancelled"))
     }
 
-    /// Gives an effect back, to be run again later.
+    /// Gives an effect back, to be run again later. `fresh`: it did what it should and just isn't over; its attempts count from
+    /// the beginning again.
     ///
     /// # Errors
     /// As the database says.
@@ -206,18 +235,36 @@ impl Tx {
         owner: &str,
         not_before: At,
         why: &str,
+        fresh: bool,
     ) -> Result<bool> {
         let sql = "UPDATE effects SET status = CASE WHEN status = 'cancelling' THEN 'cancelled' ELSE 'pending' END, \
-                   owner = NULL, not_before = $3, outcome = $4 \
+                   owner = NULL, not_before = $3, outcome = $4, \
+                   attempts = CASE WHEN $5 = 1 THEN 0 ELSE attempts END \
                    WHERE id = $1 AND owner = $2 AND status IN ('claimed', 'cancelling')";
         let done = sqlx::query(sql)
             .bind(id.to_owned())
             .bind(owner.to_owned())
             .bind(not_before)
             .bind(clean(why))
+            .bind(i64::from(fresh))
             .execute(self.conn())
             .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// What is held by nobody who takes part is free again.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn release_orphans(&mut self) -> Result<u64> {
+        let mut freed = 0;
+        for (held, free) in [("cancelling", "cancelled"), ("claimed", "pending")] {
+            let sql =
+                format!("UPDATE effects SET status = $2, owner = NULL WHERE status = $1 AND {ORPHANED}");
+            let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(held.to_owned()).bind(free.to_owned());
+            freed += query.execute(self.conn()).await?.rows_affected();
+        }
+        Ok(freed)
     }
 
     /// What dead owners held is free again; `owner` none: everybody's.

@@ -66,17 +66,29 @@ fn decode(row: Row) -> Result<Message> {
     })
 }
 
+/// A message that this build can't read, after a downgrade: no reason to keep the others waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    pub id: i64,
+    pub rev: i64,
+    pub why: String,
+}
+
 /// Everything unsent of a room, in order.
 ///
 /// # Errors
-/// As the database says, or when a row can't be decoded.
-pub async fn open(db: &AnyPool, room: &str) -> Result<Vec<Message>> {
+/// As the database says.
+pub async fn open(db: &AnyPool, room: &str) -> Result<Vec<std::result::Result<Message, Unreadable>>> {
     let sql = format!(
         "{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' \
                        ORDER BY CASE WHEN slot = 'root' THEN 0 ELSE 1 END, id LIMIT 200"
     );
     let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(room.to_owned()).fetch_all(db).await?;
-    rows.into_iter().map(decode).collect()
+    let of = |row: Row| {
+        let (id, rev) = (row.0, row.7);
+        decode(row).map_err(|error| Unreadable { id, rev, why: error.to_string() })
+    };
+    Ok(rows.into_iter().map(of).collect())
 }
 
 /// Rooms with something unsent.
@@ -164,7 +176,10 @@ impl Tx {
                    attempts, not_before) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, 0, 'new', 0, 0) \
                    ON CONFLICT (thread, room, slot) DO UPDATE SET card = excluded.card, \
                    wanted_rev = messages.wanted_rev + 1, \
-                   status = CASE WHEN messages.status = 'done' THEN 'sent' ELSE messages.status END \
+                   attempts = CASE WHEN messages.status = 'refused' THEN 0 ELSE messages.attempts END, \
+                   status = CASE WHEN messages.status = 'done' THEN 'sent' \
+                                 WHEN messages.status = 'refused' AND messages.reference IS NULL THEN 'new' \
+                                 WHEN messages.status = 'refused' THEN 'sent' ELSE messages.status END \
                    WHERE messages.card <> excluded.card";
         sqlx::query(sql)
             .bind(id)
@@ -216,13 +231,14 @@ impl Tx {
         Ok(())
     }
 
-    /// The platform will never take it: set aside, and the thread goes on.
+    /// The platform will never take this revision: set aside, and the thread goes on. A newer one is tried again.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn message_refused(&mut self, id: i64, error: &str) -> Result<()> {
-        let sql = "UPDATE messages SET status = 'refused', error = $2 WHERE id = $1";
-        sqlx::query(sql).bind(id).bind(clean(error)).execute(self.conn()).await?;
+    pub async fn message_refused(&mut self, id: i64, rev: i64, error: &str) -> Result<()> {
+        let sql = "UPDATE messages SET error = $2, attempts = 0, status = CASE WHEN wanted_rev <= $3 THEN 'refused' \
+                   WHEN reference IS NULL THEN 'new' ELSE 'sent' END WHERE id = $1";
+        sqlx::query(sql).bind(id).bind(clean(error)).bind(rev).execute(self.conn()).await?;
         Ok(())
     }
 
@@ -242,8 +258,8 @@ impl Tx {
     /// # Errors
     /// As the database says.
     pub async fn root_anew(&mut self, thread: ThreadId, room: &str, nonce: &str) -> Result<()> {
-        let sql = "UPDATE messages SET status = 'new', reference = NULL, sent_rev = 0, nonce = $3 \
-                   WHERE thread = $1 AND room = $2 AND slot = $4 AND status IN ('sent', 'done')";
+        let sql = "UPDATE messages SET status = 'new', reference = NULL, sent_rev = 0, attempts = 0, not_before = 0, nonce = $3 \
+                   WHERE thread = $1 AND room = $2 AND slot = $4 AND reference IS NOT NULL";
         sqlx::query(sql)
             .bind(thread.0)
             .bind(room.to_owned())

@@ -6,7 +6,9 @@
 //! [`Tx::lock`], which serialises everything about it.
 
 mod error;
+mod fuse;
 mod lock;
+mod notify;
 mod open;
 
 pub mod alerts;
@@ -25,6 +27,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 use tokio::sync::watch;
 
 pub use error::StoreError;
+pub use fuse::Fuse;
 pub use lock::ExecutorLock;
 pub use open::without_password;
 
@@ -48,6 +51,11 @@ pub struct Store {
     path: Option<std::path::PathBuf>,
     /// Wakes executor and delivery in this process after a commit. Other processes are found by a poll.
     committed: Arc<watch::Sender<u64>>,
+    fuse: Option<Arc<dyn Fuse>>,
+    /// What other processes know this one by.
+    name: String,
+    /// PostgreSQL: other replicas' commits.
+    _listening: Option<Arc<notify::Listening>>,
 }
 
 /// A write transaction.
@@ -91,8 +99,23 @@ impl Store {
         self.path.as_deref()
     }
 
+    /// The same store, which works only until the fuse burns.
+    #[must_use]
+    pub fn guarded_by(mut self, fuse: Arc<dyn Fuse>) -> Self {
+        self.fuse = Some(fuse);
+        self
+    }
+
+    fn burnt(&self) -> bool {
+        self.fuse.as_ref().is_some_and(|fuse| fuse.burnt())
+    }
+
     /// A pool for reading only.
     pub fn reader(&self) -> &AnyPool {
+        if self.burnt() {
+            // Marked as closed by the call itself; there is nothing to wait for.
+            drop(self.reader.close());
+        }
         &self.reader
     }
 
@@ -106,11 +129,27 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn begin(&self) -> Result<Tx> {
+        if self.burnt() {
+            return Err(gone());
+        }
         let inner = match self.kind {
-            Kind::Sqlite => self.writer.begin_with("BEGIN IMMEDIATE").await?,
+            Kind::Sqlite => self.begin_immediate().await?,
             Kind::Postgres => self.writer.begin().await?,
         };
         Ok(Tx { inner })
+    }
+
+    /// A full disk makes SQLite roll back by itself; the driver then still counts a transaction on the connection and begins
+    /// no other on it. The connection is given up for a new one, or nothing would be written until the next start.
+    async fn begin_immediate(&self) -> Result<Transaction<'static, Any>> {
+        match self.writer.begin_with("BEGIN IMMEDIATE").await {
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                tracing::warn!("the connection for writing was left in a transaction; it is replaced");
+                self.writer.acquire().await?.close().await.ok();
+                Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            other => Ok(other?),
+        }
     }
 
     /// Ends a try: commits or rolls back. `None`: it lost against another transaction and is to be tried again.
@@ -119,11 +158,17 @@ impl Store {
     /// What the transaction's work said (nothing is written then), or the database.
     pub async fn end<T>(&self, tx: Tx, worked: Result<T>, tries: u32) -> Result<Option<T>> {
         let result = match worked {
-            Ok(value) => tx.inner.commit().await.map(|()| value).map_err(StoreError::from),
+            Ok(_) if self.fuse.as_ref().is_some_and(|fuse| !fuse.before_commit()) => {
+                roll_back(tx).await;
+                Err(gone())
+            }
+            Ok(value) => match self.commit(tx).await {
+                Ok(()) if self.fuse.as_ref().is_some_and(|fuse| !fuse.after_commit()) => Err(gone()),
+                Ok(()) => Ok(value),
+                Err(error) => Err(error),
+            },
             Err(error) => {
-                if let Err(failed) = tx.inner.rollback().await {
-                    tracing::debug!(%failed, "rolling back");
-                }
+                roll_back(tx).await;
                 Err(error)
             }
         };
@@ -140,6 +185,15 @@ impl Store {
         }
     }
 
+    async fn commit(&self, mut tx: Tx) -> Result<()> {
+        if self.kind == Kind::Postgres {
+            // Delivered with the commit, or not at all.
+            let tell = notify::tell(&self.name);
+            sqlx::query(sqlx::AssertSqlSafe(tell)).execute(tx.conn()).await?;
+        }
+        Ok(tx.inner.commit().await?)
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors
@@ -153,6 +207,17 @@ impl Store {
         self.writer.close().await;
         self.reader.close().await;
     }
+}
+
+async fn roll_back(tx: Tx) {
+    if let Err(failed) = tx.inner.rollback().await {
+        tracing::debug!(%failed, "rolling back");
+    }
+}
+
+/// What everything is answered once the fuse has burnt.
+fn gone() -> StoreError {
+    StoreError::Database(sqlx::Error::PoolClosed)
 }
 
 /// Runs a transaction, `write!(store, |tx| …)`, again when it lost against another one; its body must therefore do nothing but

@@ -3,10 +3,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use lastgood_adapters::Secret;
-use sqlx::{Executor as _, any::AnyPoolOptions};
+use sqlx::{AnyConnection, Connection as _, Executor as _, any::AnyPoolOptions};
 use tokio::sync::watch;
 
-use super::{Kind, Result, Store, StoreError, lock};
+use super::{Kind, Result, Store, StoreError, lock, notify};
 
 impl Store {
     /// Opens `sqlite:PATH` (made when absent) or `postgres://…`, and brings the schema up to date.
@@ -55,6 +55,10 @@ impl Store {
         let held = tokio::task::spawn_blocking(move || lock::migrating(&lock_path))
             .await
             .map_err(|error| StoreError::Url(error.to_string()))??;
+        // A pool tries again for a while whatever is wrong; a single connection says at once what it is.
+        let mut first = AnyConnection::connect(&url).await?;
+        first.execute("PRAGMA journal_mode = WAL").await?;
+        first.close().await?;
         let writer = pool(1).connect(&url).await?;
         let reader = pool(4).connect(&url).await?;
         drop(held);
@@ -64,6 +68,9 @@ impl Store {
             reader,
             path: Some(path),
             committed: Arc::new(watch::Sender::new(0)),
+            fuse: None,
+            name: notify::name(),
+            _listening: None,
         })
     }
 
@@ -91,12 +98,18 @@ impl Store {
             })
             .connect(address.as_str())
             .await?;
+        let committed = Arc::new(watch::Sender::new(0));
+        let name = notify::name();
+        let listening = notify::listen(address.to_string(), name.clone(), committed.clone());
         Ok(Self {
             kind: Kind::Postgres,
             writer: pool.clone(),
             reader: pool,
             path: None,
-            committed: Arc::new(watch::Sender::new(0)),
+            committed,
+            fuse: None,
+            name,
+            _listening: Some(Arc::new(listening)),
         })
     }
 

@@ -192,7 +192,7 @@ impl Tx {
                    opened_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
                    ON CONFLICT DO NOTHING";
         let update = "UPDATE rollbacks SET active = $4, phase = $5, seq = $6, state = $7, failing = $8, target = $9, \
-                      blamed = $10, ended_at = $12 WHERE id = $1 AND service = $2 AND thread = $3 AND opened_at = $11";
+                      blamed = CASE WHEN active = 0 THEN blamed ELSE $10 END, ended_at = $12 WHERE id = $1 AND service = $2 AND thread = $3 AND opened_at = $11";
         let saved = sqlx::query(if seq == 1 { sql } else { update })
             .bind(state.id.0)
             .bind(state.service.0.clone())
@@ -247,6 +247,21 @@ impl Tx {
         let sql = "DELETE FROM timers WHERE rollback = $1 AND timer = $2";
         let done =
             sqlx::query(sql).bind(rollback.0).bind(timer.as_str().to_owned()).execute(self.conn()).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Disarms a timer that is due. False: it was disarmed, or armed anew for later.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn take_due_timer(&mut self, rollback: RollbackId, timer: Timer, now: At) -> Result<bool> {
+        let sql = "DELETE FROM timers WHERE rollback = $1 AND timer = $2 AND at <= $3";
+        let done = sqlx::query(sql)
+            .bind(rollback.0)
+            .bind(timer.as_str().to_owned())
+            .bind(now)
+            .execute(self.conn())
+            .await?;
         Ok(done.rows_affected() == 1)
     }
 

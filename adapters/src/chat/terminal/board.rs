@@ -46,8 +46,9 @@ struct Shown {
 }
 
 impl Message {
+    /// A root that is at work, or anything that asks to be pressed. A reply is a record: it takes its place and stays.
     fn changing(&self) -> bool {
-        !self.card.buttons.is_empty() || self.card.colour == Colour::Working
+        !self.card.buttons.is_empty() || (self.card.colour == Colour::Working && !self.in_thread)
     }
 }
 

@@ -255,7 +255,7 @@ async fn hostile_text_is_only_text() {
 async fn without_a_terminal_only_what_changed_is_written() {
     let desk = desk(60, 40, false, false);
     let root = desk.post(None, proposal()).await;
-    let status = desk.post(Some(&root), shifting(0)).await;
+    let status = desk.post(None, shifting(0)).await;
     let skip = desk.output.text().len();
     for share in 1..=100 {
         desk.later(20);
@@ -267,10 +267,10 @@ async fn without_a_terminal_only_what_changed_is_written() {
         .unwrap();
     desk.terminal.close();
     assert_snapshot!(&desk.output.text()[skip..], @r#"
-      ▶ Traffic goes to v2.4.0                     22:13:21 UTC
-      ┃ blue  50 %
-      ▶ Traffic goes to v2.4.0                     22:13:22 UTC
-      ┃ blue  100 %
+    ▶ Traffic goes to v2.4.0                       22:13:21 UTC
+    ┃ blue  50 %
+    ▶ Traffic goes to v2.4.0                       22:13:22 UTC
+    ┃ blue  100 %
     ✓ RB-1: recovered                              22:13:22 UTC
     ┃ All is well.
     "#);
@@ -280,7 +280,7 @@ async fn without_a_terminal_only_what_changed_is_written() {
 async fn in_a_terminal_a_card_changes_in_place() {
     let desk = desk(60, 40, true, true);
     let root = desk.post(None, proposal()).await;
-    let status = desk.post(Some(&root), shifting(0)).await;
+    let status = desk.post(None, shifting(0)).await;
     desk.post(Some(&root), Card::new(Colour::Neutral, "The target is still in the registry")).await;
     for share in [20, 40, 60] {
         desk.terminal.update(&status, &shifting(share)).await.unwrap();
@@ -301,8 +301,8 @@ async fn in_a_terminal_a_card_changes_in_place() {
     ┃
     ┃ [a] Approve   [r] Reject…   [o] Other target
 
-      ▶ Traffic goes to v2.4.0                     22:13:20 UTC
-      ┃ blue  60 %
+    ▶ Traffic goes to v2.4.0                       22:13:20 UTC
+    ┃ blue  60 %
 
     / command · Ctrl-C ends
     "#);
@@ -313,7 +313,7 @@ async fn in_a_terminal_a_card_changes_in_place() {
 
       ○ The target is still in the registry        22:13:20 UTC
 
-      ✓ Traffic is on v2.4.0                       22:13:20 UTC
+    ✓ Traffic is on v2.4.0                         22:13:20 UTC
 
     ✓ RB-1: recovered                              22:13:20 UTC
     "#);
@@ -322,15 +322,15 @@ async fn in_a_terminal_a_card_changes_in_place() {
 #[tokio::test]
 async fn what_does_not_fit_is_left_out_at_the_top() {
     let desk = desk(60, 8, true, false);
-    let root = desk.post(None, proposal()).await;
-    desk.post(Some(&root), shifting(5)).await;
+    desk.post(None, proposal()).await;
+    desk.post(None, shifting(5)).await;
     assert_snapshot!(desk.output.screen().trim_matches('\n'), @r#"
     ── #incidents ─────────────────────────────────────────────
     … 10 more lines above
     ┃ [a] Approve   [r] Reject…   [o] Other target
 
-      ▶ Traffic goes to v2.4.0                     22:13:20 UTC
-      ┃ blue  5 %
+    ▶ Traffic goes to v2.4.0                       22:13:20 UTC
+    ┃ blue  5 %
 
     / command · Ctrl-C ends
     "#);

@@ -104,6 +104,9 @@ pub struct Candidate {
     pub pools: Vec<String>,
     /// Worth saying about it: the registry could not be asked.
     pub warning: Option<String>,
+    /// Why it may be trusted, when nothing speaks against it.
+    #[serde(default)]
+    pub because: Option<String>,
     /// It can be made to serve now; a person may choose it even when it is skipped.
     pub possible: bool,
 }
@@ -273,6 +276,11 @@ fn candidate(
         }
         _ => None,
     };
+    let because = match &known.stability {
+        _ if skip.is_some() => None,
+        Stability::Stable { by_person: true } => Some("a person marked it stable".to_owned()),
+        _ => Some(format!("it was live and quiet for {}", spell(soaked))),
+    };
     let skip_allows = skip.as_ref().is_none_or(Skip::can_be_overridden);
     Candidate {
         release: known.release.id,
@@ -280,6 +288,7 @@ fn candidate(
         at: known.release.at,
         skip,
         irreversible,
+        because,
         possible: skip_allows && !(question.needs_pool && pools.is_empty()),
         pools,
         warning,

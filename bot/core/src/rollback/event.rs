@@ -246,6 +246,7 @@ pub enum Event {
     },
     CommanderSet {
         by: Actor,
+        standing: Standing,
         commander: Actor,
     },
 

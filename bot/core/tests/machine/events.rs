@@ -129,6 +129,7 @@ fn charge() -> Vec<(String, Event)> {
             (who, Event::RetryAsked { by: by.clone(), standing: s() }),
             (who, Event::NextAsked { by: by.clone(), standing: s() }),
             (who, Event::HandedOver { by: by.clone(), standing: s() }),
+            (who, Event::CommanderSet { by: by.clone(), standing: s(), commander: by.clone() }),
             (who, Event::OverrideUnreachable { by: by.clone(), standing: s(), reason: "drained".into() }),
             (who, Event::UndoAsked { by, standing: s(), reason: Some("it was not the release".into()) }),
         ]));
@@ -141,8 +142,7 @@ fn charge() -> Vec<(String, Event)> {
             Event::OverrideUnreachable { by: by.clone(), standing: approver(), reason: " ".into() },
         ),
         ("", Event::PageAsked { by: by.clone() }),
-        ("", Event::Acknowledged { by: by.clone() }),
-        ("", Event::CommanderSet { by: by.clone(), commander: by }),
+        ("", Event::Acknowledged { by }),
     ]));
     list
 }

@@ -75,6 +75,7 @@ pub fn candidate(letter: char, skip: Option<Skip>, pools: &[&str]) -> Candidate 
         possible: !matches!(skip, Some(Skip::SameAsCurrent | Skip::Gone | Skip::NotDeployed)),
         skip,
         irreversible: None,
+        because: None,
         pools: pools.iter().map(|p| (*p).to_owned()).collect(),
         warning: None,
     }

@@ -6,6 +6,8 @@ use super::{Secrets, *};
 
 const EXAMPLE: &str = include_str!("../../../../deploy/example.toml");
 const DOCUMENT: &str = include_str!("../../../../docs/configuration.md");
+const MINIMAL: &str = include_str!("../../../../deploy/minimal.toml");
+const README: &str = include_str!("../../../../README.md");
 
 /// Keys by the types; what people name themselves is `NAME`, list items `[]`.
 fn keys(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
@@ -21,6 +23,17 @@ fn the_example_is_valid_and_has_every_key() {
     let (known, present) = keys(&secrets.put_in(EXAMPLE));
     let missing: Vec<_> = known.difference(&present).collect();
     assert!(missing.is_empty(), "deploy/example.toml lacks {missing:?}");
+}
+
+#[test]
+fn the_readme_shows_the_minimal_configuration_and_it_is_good() {
+    let block = README.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(block, Some(MINIMAL));
+    let secrets = Secrets::new();
+    let (_, warnings) = Config::parse(&secrets.put_in(MINIMAL), "minimal.toml").unwrap();
+    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 1, "nobody is paged, and no more: {warnings:#?}");
+    assert!(warnings[0].contains("services.checkout.page"), "{warnings:#?}");
 }
 
 #[test]

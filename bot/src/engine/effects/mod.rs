@@ -7,7 +7,10 @@ mod reading;
 mod shift;
 mod survey;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use lastgood_adapters::Fault;
 use lastgood_core::{
@@ -29,12 +32,11 @@ const MAX_CLAIMS: i64 = 2_000;
 struct Job<'a> {
     engine: &'a Engine,
     claimed: &'a Claimed,
-    owner: &'a str,
     service: Arc<Service>,
     state: Rollback,
 }
 
-pub(super) async fn run(engine: &Engine, claimed: &Claimed, owner: &str) -> Outcome {
+pub(super) async fn run(engine: &Engine, claimed: &Claimed) -> Outcome {
     let stuck = |detail: String| Outcome::Event(Event::EffectStuck { effect: claimed.kind.clone(), detail });
     let effect = match &claimed.effect {
         Ok(effect) => effect,
@@ -52,7 +54,7 @@ pub(super) async fn run(engine: &Engine, claimed: &Claimed, owner: &str) -> Outc
         Err(error) if error.is_outage() => return later(1_000, error.to_string()),
         Err(error) => return stuck(error.to_string()),
     };
-    let job = Job { engine, claimed, owner, service, state };
+    let job = Job { engine, claimed, service, state };
     match effect {
         Effect::Survey { .. } => survey::survey(&job).await,
         Effect::Reread => survey::reread(&job).await,
@@ -110,18 +112,21 @@ impl Job<'_> {
         (spent.saturating_add(wait) <= within).then(|| later(wait, fault.to_string()))
     }
 
-    /// Asked at safe points: false when a person stopped it meanwhile.
-    async fn still_wanted(&self) -> bool {
-        let wanted =
-            store::effects::still_wanted(self.engine.store.reader(), &self.claimed.id, self.owner).await;
-        wanted.unwrap_or_else(|error| {
-            tracing::warn!(%error, "can't ask whether the effect is still wanted; not begun");
-            false
-        })
-    }
-
-    /// Time for a change of the outside world: none when the lease has run out.
-    fn time_for_change(&self) -> Option<Duration> {
-        self.engine.lease.remaining().filter(|left| *left > Duration::from_millis(100))
+    /// Asked at the last safe point before a change of the outside world: how long the change may take. Otherwise what comes
+    /// of the effect instead.
+    async fn time_for_change(&self) -> std::result::Result<Duration, Outcome> {
+        let expired = || later(250, "the lease has run out; somebody else may be at it");
+        // Noted before the claim is read: whoever stands still between the two has no time left, and learns it.
+        let until = self.engine.lease.held_until(&self.claimed.owner).ok_or_else(expired)?;
+        let db = self.engine.store.reader();
+        match store::effects::still_wanted(db, &self.claimed.id, &self.claimed.owner).await {
+            Ok(true) => {}
+            Ok(false) => return Err(Outcome::Nothing("called off before it began".into())),
+            Err(error) => {
+                return Err(later(1_000, format!("can't ask whether it is still wanted: {error}")));
+            }
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left > Duration::from_millis(100) { Ok(left) } else { Err(expired()) }
     }
 }

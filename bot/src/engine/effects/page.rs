@@ -22,6 +22,10 @@ pub(super) async fn page(job: &Job<'_>, escalation: u32, target: u32, why: &str)
     let Some((name, pager)) = usize::try_from(target).ok().and_then(|at| job.service.pagers.get(at)) else {
         return done(Some(format!("the configuration names no pager number {}", target + 1)));
     };
+    if !job.state.active() {
+        // Its end was told to the pager already; ringing after that would wake somebody for nothing.
+        return done(Some("the run had ended before the call was made".into()));
+    }
     let incident = store::incidents::of_thread(job.engine.store.reader(), job.state.thread).await;
     let incident = incident.ok().flatten().map(|incident| incident.id.to_string());
     let call = call(&job.state, &job.service, escalation, why, incident, job.engine.now());

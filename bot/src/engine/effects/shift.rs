@@ -10,7 +10,7 @@ use lastgood_core::{
     rollback::{Applied, Event, Fetched, Preflighted, ShiftReading},
 };
 
-use super::{Job, later};
+use super::Job;
 use crate::engine::executor::Outcome;
 
 /// How long passing errors are tried again, in milliseconds.
@@ -100,11 +100,9 @@ async fn sick_targets(job: &Job<'_>, to: &Shares) -> Vec<String> {
 pub(super) async fn apply(job: &Job<'_>, to: &Shares, digest: &Digest, without: &[String]) -> Outcome {
     let done = |applied| Outcome::Event(Event::Applied { applied });
     // The last safe point: from here on traffic may move.
-    if !job.still_wanted().await {
-        return Outcome::Nothing("called off before it began".into());
-    }
-    let Some(time) = job.time_for_change() else {
-        return later(EVERY, "the lease has run out; somebody else may be at it");
+    let time = match job.time_for_change().await {
+        Ok(time) => time,
+        Err(instead) => return instead,
     };
     let wanted = wanted(to, digest, without);
     match tokio::time::timeout(time, job.service.shifter.apply(&wanted)).await {

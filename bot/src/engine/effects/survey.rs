@@ -1,15 +1,11 @@
 //! Reading the world before a proposal, and again at the decision.
 
-use std::collections::BTreeMap;
-
 use lastgood_adapters::Fault;
 use lastgood_core::{
-    At, Digest,
+    Digest,
     inventory::{
-        Phase, Release, Stability,
-        choice::{Choice, InRegistry, Known, Question, choose},
+        choice::{Choice, InRegistry, Question, choose},
         live::{Live, all_to},
-        soak::{Span, longest_quiet},
     },
     rollback::{Decision, Event, Kind, Survey, Surveyed},
     words::spell,
@@ -20,7 +16,7 @@ use super::{
     reading::{self, Failed, Reading},
 };
 use crate::{
-    engine::executor::Outcome,
+    engine::{candidates, executor::Outcome},
     store::{self, Result},
 };
 
@@ -74,7 +70,8 @@ fn routing(job: &Job<'_>, choice: &Choice, live: &Live) -> lastgood_core::Shares
 async fn chosen(job: &Job<'_>, live: &Live) -> Result<Choice> {
     let mut choice = Choice::default();
     for page in PAGES {
-        let (mut history, more) = history(job, page).await?;
+        let db = job.engine.store.reader();
+        let (mut history, more) = candidates::history(db, &job.service.id, job.engine.now(), page).await?;
         for _ in 0..MAX_LOOKUPS {
             choice = choose(&Question {
                 history: &history,
@@ -114,56 +111,6 @@ async fn in_registry(job: &Job<'_>, digest: &Digest) -> InRegistry {
         Err(Fault::NotFound(_)) => InRegistry::Gone,
         Err(fault) => InRegistry::Unreadable(fault.to_string()),
     }
-}
-
-/// The newest releases with what is known of each; and whether there are more.
-async fn history(job: &Job<'_>, limit: i64) -> Result<(Vec<Known>, bool)> {
-    let db = job.engine.store.reader();
-    let service = &job.service.id;
-    let releases = store::releases::newest(db, service, limit).await?;
-    let more = i64::try_from(releases.len()).is_ok_and(|n| n == limit);
-    let oldest = releases.last().map_or(0, |r| r.at);
-    let now = job.engine.now();
-    let marks: BTreeMap<String, Stability> = store::releases::marks(db, service)
-        .await?
-        .into_iter()
-        .map(|mark| (mark.digest.to_string(), mark.stability))
-        .collect();
-    let blamed: BTreeMap<String, i64> = store::rollbacks::blamed(db, service).await?.into_iter().collect();
-    let mut noise = spans(store::alerts::firing_times(db, service, oldest).await?, now);
-    noise.extend(spans(store::rollbacks::activity(db, service, oldest).await?, now));
-    let lives = sole_lives(&releases, now);
-    let known = releases.into_iter().zip(lives).map(|(release, lived)| {
-        let digest = release.artifact.digest.to_string();
-        Known {
-            stability: marks.get(&digest).cloned().unwrap_or_default(),
-            rolled_back_by: blamed.get(&digest).map(|id| lastgood_core::RollbackId(*id)),
-            soaked: lived.map_or(0, |lived| longest_quiet(lived, &noise)),
-            registry: InRegistry::NotAsked,
-            release,
-        }
-    });
-    Ok((known.collect(), more))
-}
-
-fn spans(times: Vec<(At, Option<At>)>, now: At) -> Vec<Span> {
-    times.into_iter().map(|(from, to)| Span { from, to: to.unwrap_or(now) }).collect()
-}
-
-/// From its record to the next one that took traffic: a canary of something newer ends being alone, too.
-fn sole_lives(newest_first: &[Release], now: At) -> Vec<Option<Span>> {
-    let mut next = now;
-    newest_first
-        .iter()
-        .map(|release| {
-            if release.phase == Phase::Preview {
-                return None;
-            }
-            let span = Span { from: release.at, to: next };
-            next = release.at;
-            (release.phase == Phase::Live).then_some(span)
-        })
-        .collect()
 }
 
 fn doubt(job: &Job<'_>, choice: &Choice) -> Option<String> {

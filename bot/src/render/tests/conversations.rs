@@ -331,7 +331,7 @@ fn handed_over_after_calls_that_failed() {
         .take(timer(Timer::Recover))
         .take(paged(1, 0, Some("401 Unauthorized")))
         .take(paged(2, 1, None))
-        .take(Event::CommanderSet { by: actor("ana"), commander: actor("carl") })
+        .take(Event::CommanderSet { by: actor("ana"), standing: approver(), commander: actor("carl") })
         .take(Event::AlertResolved)
         .take(Event::AlertFired { title: "CheckoutErrorRate is above 5 %".into() })
         .take(Event::RetryAsked { by: actor("carl"), standing: approver() })

@@ -53,6 +53,7 @@ pub fn candidate(version: &str, letter: char, skip: Option<Skip>) -> Candidate {
         possible: !matches!(skip, Some(Skip::SameAsCurrent | Skip::Gone | Skip::NotDeployed)),
         skip,
         irreversible: None,
+        because: Some("it was live and quiet for 9 d".into()),
         pools,
         warning: None,
     }

@@ -96,7 +96,7 @@ impl Work {
             Event::Opened(_) => Err(self.illegal("opened already")),
             Event::AlertFired { title } => self.alert_fired(title),
             Event::AlertResolved => self.alert_resolved(),
-            Event::CommanderSet { commander, .. } => self.commander_set(commander),
+            Event::CommanderSet { by, standing, commander } => self.commander_set(by, standing, commander),
             Event::PageAsked { by } => self.page_asked(by),
             Event::Acknowledged { by } => self.acknowledged(by),
             Event::Paged { escalation, target, failed } => {
@@ -176,7 +176,9 @@ impl Work {
         Ok(())
     }
 
-    fn commander_set(&mut self, commander: &Actor) -> Taken {
+    /// Command is given by who has it, or may approve; anybody else takes it by coming to a page.
+    fn commander_set(&mut self, by: &Actor, standing: &Standing, commander: &Actor) -> Taken {
+        self.needs_charge(by, standing)?;
         self.state.commander = Some(commander.clone());
         Ok(())
     }

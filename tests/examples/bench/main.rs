@@ -1,0 +1,40 @@
+//! How fast lastgood is, beside the floor that its surroundings set: `tests/bench` builds and runs this, and
+//! docs/performance.md says what each figure means. It is no test: nothing fails for being slow.
+
+mod floor;
+mod growth;
+mod program;
+mod rollbacks;
+mod spy;
+mod table;
+mod world;
+
+use table::Table;
+
+/// Rollbacks that are measured, after [`WARM_UP`] others.
+const ROLLBACKS: usize = 60;
+const WARM_UP: usize = 5;
+
+fn main() {
+    let only: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |part: &str| only.is_empty() || only.iter().any(|word| word == part);
+    // As the program itself runs.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut table = Table::default();
+    runtime.block_on(async {
+        lastgood_tests::client::tls();
+        if wanted("rollbacks") {
+            rollbacks::measure(&mut table, ROLLBACKS, WARM_UP).await;
+        }
+        if wanted("lookup") {
+            growth::lookup(&mut table).await;
+        }
+        if wanted("history") {
+            growth::history(&mut table).await;
+        }
+        if wanted("program") {
+            program::measure(&mut table).await;
+        }
+    });
+    println!("{}", table.markdown());
+}
