@@ -137,7 +137,7 @@ fn the_histories_go_everywhere() {
     let mut runner = TestRunner::deterministic();
     let strategy = (openings(), 0u8..14, acts(60), prop::collection::vec(0u8..=254, 1..8));
     let mut seen = BTreeMap::<String, u32>::new();
-    for _ in 0..500 {
+    for _ in 0..1_500 {
         let (opening, luck, acts, fair) = strategy.new_tree(&mut runner).unwrap().current();
         let world = lived(opening, luck, acts, &fair);
         for taken in world.log {
