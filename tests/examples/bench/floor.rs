@@ -41,7 +41,10 @@ pub async fn transactions(folder: &Path) -> Transactions {
     let url = format!("sqlite:{}?mode=rwc", folder.join("floor.db").display());
     let mut connection = AnyConnection::connect(&url).await.unwrap();
     connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").await.unwrap();
-    connection.execute("CREATE TABLE row (id BIGINT NOT NULL PRIMARY KEY, body TEXT NOT NULL)").await.unwrap();
+    connection
+        .execute("CREATE TABLE row (id BIGINT NOT NULL PRIMARY KEY, body TEXT NOT NULL)")
+        .await
+        .unwrap();
     connection.execute("INSERT INTO row VALUES (1, '')").await.unwrap();
     let (mut empty, mut one_row) = (Vec::new(), Vec::new());
     for number in 0..TIMES {

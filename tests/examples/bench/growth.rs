@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::table::{Sample, Table};
 use lastgood::{
     engine::candidates,
     store::{Store, effects, messages, rollbacks},
@@ -13,7 +14,6 @@ use lastgood_core::{
         live::{Live, Running},
     },
 };
-use super::table::{Sample, Table};
 
 const SIZES: [i64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const TIMES: usize = 100;
@@ -110,9 +110,8 @@ async fn look(store: &Store, service: &ServiceId, size: i64) -> Choice {
 
 /// Ended rollbacks with their events, effects, messages and cursors.
 fn past(from: i64, to: i64) -> Vec<String> {
-    let rows = format!(
-        "WITH RECURSIVE c(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM c WHERE n + 1 < {to})"
-    );
+    let rows =
+        format!("WITH RECURSIVE c(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM c WHERE n + 1 < {to})");
     let each = |insert: &str, select: &str| format!("{rows} INSERT INTO {insert} SELECT {select} FROM c");
     vec![
         each(

@@ -8,6 +8,7 @@ use std::{
 
 use lastgood::{
     app::App,
+    clock,
     delivery::{self, Chats, Delivery},
     desk::Desk,
     http,
@@ -136,12 +137,14 @@ impl Bench {
     }
 
     async fn alert(&self, service: &str) {
+        // Had it fired for longer, no release would count as having been quiet.
+        let since = clock::rfc3339(self.app.engine.now());
         let body = serde_json::json!({
             "version": "4", "status": "firing", "receiver": "bench", "groupKey": "{}", "truncatedAlerts": 0,
             "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://alerts.example.com",
             "alerts": [{
                 "status": "firing", "labels": { "alertname": "High5xx", "service": service },
-                "annotations": { "summary": "too many 5xx" }, "startsAt": "2026-01-01T00:00:00Z",
+                "annotations": { "summary": "too many 5xx" }, "startsAt": since,
                 "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "http://prometheus.example.com", "fingerprint": service,
             }],
         });
@@ -154,7 +157,8 @@ impl Bench {
     async fn proposal(&mut self) -> (Instant, Action) {
         loop {
             let handed = self.handed.recv().await.unwrap();
-            let actions = handed.card.buttons.iter().filter_map(|button| button.action.parse::<Action>().ok());
+            let actions =
+                handed.card.buttons.iter().filter_map(|button| button.action.parse::<Action>().ok());
             let approve = |action: &Action| matches!(action.verb, Verb::Approve | Verb::ApproveAnyway);
             if let Some(action) = actions.into_iter().find(approve) {
                 return (handed.at, action);
@@ -192,7 +196,12 @@ fn report(table: &mut Table, runs: &[Run], by_hand: &Sample, transactions: &floo
     let hand = Some(("by hand", by_hand.p50()));
     let row = Some(("one-row transaction", transactions.one_row.p50()));
     table.add("alert received → proposal handed to chat, ms", &of(|run| run.proposed), Some(5.0), row);
-    table.add("approval → HAProxy carries the new route, read back, ms", &of(|run| run.carried), Some(10.0), hand);
+    table.add(
+        "approval → HAProxy carries the new route, read back, ms",
+        &of(|run| run.carried),
+        Some(10.0),
+        hand,
+    );
     table.add("approval → settled, as the bot judges it, ms", &of(|run| run.verified), None, hand);
     table.add("whole rollback less the observation window, ms", &of(|run| run.whole), Some(50.0), hand);
     table.add("floor: HAProxy command sent by hand, read back, ms", by_hand, None, None);

@@ -151,10 +151,8 @@ fn timed(of: &Service, calls: &Calls) -> Service {
             .pools
             .iter()
             .map(|(name, pool)| {
-                let pool = lastgood::service::Pool {
-                    version: pool.version.clone(),
-                    health: pool.health.clone(),
-                };
+                let pool =
+                    lastgood::service::Pool { version: pool.version.clone(), health: pool.health.clone() };
                 (name.clone(), pool)
             })
             .collect(),

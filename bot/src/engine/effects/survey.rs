@@ -71,8 +71,7 @@ async fn chosen(job: &Job<'_>, live: &Live) -> Result<Choice> {
     let mut choice = Choice::default();
     for page in PAGES {
         let db = job.engine.store.reader();
-        let (mut history, more) =
-            candidates::history(db, &job.service.id, job.engine.now(), page).await?;
+        let (mut history, more) = candidates::history(db, &job.service.id, job.engine.now(), page).await?;
         for _ in 0..MAX_LOOKUPS {
             choice = choose(&Question {
                 history: &history,
