@@ -42,7 +42,7 @@ impl Chats {
 /// As the store says.
 pub async fn caught_up(engine: &Engine, id: lastgood_core::RollbackId) -> Result<bool> {
     let db = engine.store.reader();
-    let behind = store::rollbacks::behind(db).await?.contains(&id);
+    let behind = store::rollbacks::behind(db).await?.iter().any(|(behind, _)| *behind == id);
     Ok(!behind && store::messages::waiting_rooms(db).await?.is_empty())
 }
 
@@ -92,8 +92,8 @@ impl Delivery {
         rooms: &mut send::Rooms,
         sending: &mut JoinSet<(String, send::Pause)>,
     ) -> Result<()> {
-        for rollback in store::rollbacks::behind(self.engine.store.reader()).await? {
-            if let Err(error) = project::project(&self.engine, rollback).await {
+        for (rollback, news) in store::rollbacks::behind(self.engine.store.reader()).await? {
+            if let Err(error) = project::project(&self.engine, rollback, news).await {
                 tracing::error!(%error, %rollback, "can't be projected; its rollback goes on");
             }
         }

@@ -125,7 +125,8 @@ impl Scene {
     }
 }
 
-pub(super) async fn project(engine: &Engine, id: RollbackId) -> Result<()> {
+/// `news` is the revision that was there before anything was read: what comes later is told in another round.
+pub(super) async fn project(engine: &Engine, id: RollbackId, news: i64) -> Result<()> {
     let scene = Scene::load(engine, id).await?;
     let thread = scene.state().thread;
     // The root card shows the newest run of the thread, whichever run has news.
@@ -152,7 +153,8 @@ pub(super) async fn project(engine: &Engine, id: RollbackId) -> Result<()> {
             }
             tx.move_cursor(id, room, scene.seq(), drawn).await?;
         }
-        tx.move_cursor(id, ALL_ROOMS, scene.seq(), drawn).await
+        tx.move_cursor(id, ALL_ROOMS, scene.seq(), drawn).await?;
+        tx.told(id, news).await
     })
 }
 

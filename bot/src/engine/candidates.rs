@@ -22,12 +22,13 @@ pub async fn history(db: &AnyPool, service: &ServiceId, now: At, limit: i64) -> 
     let releases = store::releases::newest(db, service, limit).await?;
     let more = i64::try_from(releases.len()).is_ok_and(|n| n == limit);
     let oldest = releases.last().map_or(0, |r| r.at);
-    let marks: BTreeMap<String, Stability> = store::releases::marks(db, service)
+    let marks: BTreeMap<String, Stability> = store::releases::newest_marks(db, service, limit)
         .await?
         .into_iter()
         .map(|mark| (mark.digest.to_string(), mark.stability))
         .collect();
-    let blamed: BTreeMap<String, i64> = store::rollbacks::blamed(db, service).await?.into_iter().collect();
+    let blamed: BTreeMap<String, i64> =
+        store::rollbacks::blamed(db, service, limit).await?.into_iter().collect();
     let mut noise = spans(store::alerts::firing_times(db, service, oldest).await?, now);
     noise.extend(spans(store::rollbacks::activity(db, service, oldest).await?, now));
     let lives = sole_lives(&releases, now);

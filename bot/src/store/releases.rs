@@ -130,6 +130,19 @@ pub async fn marks(db: &AnyPool, service: &ServiceId) -> Result<Vec<Mark>> {
     rows.into_iter().map(decode_mark).collect()
 }
 
+/// Marks of the newest `limit` releases of a service.
+///
+/// # Errors
+/// As `newest`.
+pub async fn newest_marks(db: &AnyPool, service: &ServiceId, limit: i64) -> Result<Vec<Mark>> {
+    let sql = format!(
+        "{MARK} AND digest IN (SELECT digest FROM releases WHERE service = $1 ORDER BY at DESC, id DESC LIMIT $2)"
+    );
+    let rows: Vec<MarkRow> =
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(service.0.clone()).bind(limit).fetch_all(db).await?;
+    rows.into_iter().map(decode_mark).collect()
+}
+
 /// The mark of one digest.
 ///
 /// # Errors

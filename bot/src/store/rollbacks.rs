@@ -129,14 +129,14 @@ pub async fn activity(db: &AnyPool, service: &ServiceId, since: At) -> Result<Ve
     Ok(sqlx::query_as(sql).bind(service.0.clone()).bind(since).fetch_all(db).await?)
 }
 
-/// Digests that rollbacks moved traffic away from, with the newest such rollback.
+/// Digests that rollbacks moved traffic away from, with the newest such rollback: of the newest `limit` releases.
 ///
 /// # Errors
 /// As the database says.
-pub async fn blamed(db: &AnyPool, service: &ServiceId) -> Result<Vec<(String, i64)>> {
-    let sql = "SELECT failing, MAX(id) FROM rollbacks WHERE service = $1 AND blamed = 1 AND failing IS NOT NULL \
-               GROUP BY failing";
-    Ok(sqlx::query_as(sql).bind(service.0.clone()).fetch_all(db).await?)
+pub async fn blamed(db: &AnyPool, service: &ServiceId, limit: i64) -> Result<Vec<(String, i64)>> {
+    let sql = "SELECT failing, MAX(id) FROM rollbacks WHERE service = $1 AND blamed = 1 AND failing IN \
+               (SELECT digest FROM releases WHERE service = $1 ORDER BY at DESC, id DESC LIMIT $2) GROUP BY failing";
+    Ok(sqlx::query_as(sql).bind(service.0.clone()).bind(limit).fetch_all(db).await?)
 }
 
 /// The last word on something under way, with its revision.
@@ -148,17 +148,14 @@ pub async fn progress(db: &AnyPool, id: RollbackId) -> Result<Option<(String, i6
     Ok(sqlx::query_as(sql).bind(id.0).fetch_optional(db).await?)
 }
 
-/// Rollbacks whose events or progress a room has not seen yet.
+/// Rollbacks with events or progress that rooms have not been told of, each with the revision of its news.
 ///
 /// # Errors
 /// As the database says.
-pub async fn behind(db: &AnyPool) -> Result<Vec<RollbackId>> {
-    let sql = "SELECT r.id FROM rollbacks r LEFT JOIN progress p ON p.rollback = r.id \
-               WHERE NOT EXISTS (SELECT 1 FROM cursors c WHERE c.rollback = r.id AND c.room = '*' AND c.seq >= r.seq \
-                                 AND c.drawn >= COALESCE(p.revision, 0)) \
-               ORDER BY r.id LIMIT 100";
-    let rows: Vec<(i64,)> = sqlx::query_as(sql).fetch_all(db).await?;
-    Ok(rows.into_iter().map(|(id,)| RollbackId(id)).collect())
+pub async fn behind(db: &AnyPool) -> Result<Vec<(RollbackId, i64)>> {
+    let sql = "SELECT rollback, revision FROM news ORDER BY rollback LIMIT 100";
+    let rows: Vec<(i64, i64)> = sqlx::query_as(sql).fetch_all(db).await?;
+    Ok(rows.into_iter().map(|(id, revision)| (RollbackId(id), revision)).collect())
 }
 
 impl Tx {
@@ -222,6 +219,24 @@ impl Tx {
             .bind(clean(&body))
             .execute(self.conn())
             .await?;
+        self.news(state.id).await
+    }
+
+    /// There is something to tell. A teller that is at it meanwhile waits for this row, and then leaves it.
+    async fn news(&mut self, rollback: RollbackId) -> Result<()> {
+        let sql = "INSERT INTO news (rollback, revision) VALUES ($1, 1) \
+                   ON CONFLICT (rollback) DO UPDATE SET revision = news.revision + 1";
+        sqlx::query(sql).bind(rollback.0).execute(self.conn()).await?;
+        Ok(())
+    }
+
+    /// All that was news at this revision has been told.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn told(&mut self, rollback: RollbackId, revision: i64) -> Result<()> {
+        let sql = "DELETE FROM news WHERE rollback = $1 AND revision = $2";
+        sqlx::query(sql).bind(rollback.0).bind(revision).execute(self.conn()).await?;
         Ok(())
     }
 
@@ -273,8 +288,8 @@ impl Tx {
         let sql = "INSERT INTO progress (rollback, body, revision) VALUES ($1, $2, 1) \
                    ON CONFLICT (rollback) DO UPDATE SET body = excluded.body, revision = progress.revision + 1 \
                    WHERE progress.body <> excluded.body";
-        sqlx::query(sql).bind(rollback.0).bind(clean(body)).execute(self.conn()).await?;
-        Ok(())
+        let done = sqlx::query(sql).bind(rollback.0).bind(clean(body)).execute(self.conn()).await?;
+        if done.rows_affected() == 0 { Ok(()) } else { self.news(rollback).await }
     }
 
     /// Has a rollback's card drawn again although no event happened to it.
@@ -285,7 +300,7 @@ impl Tx {
         let sql = "INSERT INTO progress (rollback, body, revision) VALUES ($1, '', 1) \
                    ON CONFLICT (rollback) DO UPDATE SET revision = progress.revision + 1";
         sqlx::query(sql).bind(rollback.0).execute(self.conn()).await?;
-        Ok(())
+        self.news(rollback).await
     }
 }
 

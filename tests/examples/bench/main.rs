@@ -18,6 +18,11 @@ const WARM_UP: usize = 5;
 fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let wanted = |part: &str| only.is_empty() || only.iter().any(|word| word == part);
+    // Off unless RUST_LOG says otherwise: writing it down takes time, too.
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
     // As the program itself runs.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut table = Table::default();

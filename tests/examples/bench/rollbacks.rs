@@ -8,6 +8,7 @@ use std::{
 
 use lastgood::{
     app::App,
+    clock,
     delivery::{self, Chats, Delivery},
     desk::Desk,
     http,
@@ -136,12 +137,14 @@ impl Bench {
     }
 
     async fn alert(&self, service: &str) {
+        // Had it fired for longer, no release would count as having been quiet.
+        let since = clock::rfc3339(self.app.engine.now());
         let body = serde_json::json!({
             "version": "4", "status": "firing", "receiver": "bench", "groupKey": "{}", "truncatedAlerts": 0,
             "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://alerts.example.com",
             "alerts": [{
                 "status": "firing", "labels": { "alertname": "High5xx", "service": service },
-                "annotations": { "summary": "too many 5xx" }, "startsAt": "2026-01-01T00:00:00Z",
+                "annotations": { "summary": "too many 5xx" }, "startsAt": since,
                 "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "http://prometheus.example.com", "fingerprint": service,
             }],
         });
