@@ -146,7 +146,8 @@ impl Tx {
         drawn: i64,
     ) -> Result<()> {
         let sql = "INSERT INTO cursors (rollback, room, seq, drawn) VALUES ($1, $2, $3, $4) \
-                   ON CONFLICT (rollback, room) DO UPDATE SET seq = excluded.seq, drawn = excluded.drawn";
+                   ON CONFLICT (rollback, room) DO UPDATE SET seq = excluded.seq, drawn = excluded.drawn \
+                   WHERE cursors.seq <= excluded.seq";
         sqlx::query(sql)
             .bind(rollback.0)
             .bind(room.to_owned())

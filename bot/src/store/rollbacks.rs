@@ -153,7 +153,7 @@ pub async fn progress(db: &AnyPool, id: RollbackId) -> Result<Option<(String, i6
 /// # Errors
 /// As the database says.
 pub async fn behind(db: &AnyPool) -> Result<Vec<(RollbackId, i64)>> {
-    let sql = "SELECT rollback, revision FROM news ORDER BY rollback LIMIT 100";
+    let sql = "SELECT rollback, revision FROM news WHERE told < revision ORDER BY rollback LIMIT 100";
     let rows: Vec<(i64, i64)> = sqlx::query_as(sql).fetch_all(db).await?;
     Ok(rows.into_iter().map(|(id, revision)| (RollbackId(id), revision)).collect())
 }
@@ -222,9 +222,9 @@ impl Tx {
         self.news(state.id).await
     }
 
-    /// There is something to tell. A teller that is at it meanwhile waits for this row, and then leaves it.
+    /// There is something to tell.
     async fn news(&mut self, rollback: RollbackId) -> Result<()> {
-        let sql = "INSERT INTO news (rollback, revision) VALUES ($1, 1) \
+        let sql = "INSERT INTO news (rollback, revision, told) VALUES ($1, 1, 0) \
                    ON CONFLICT (rollback) DO UPDATE SET revision = news.revision + 1";
         sqlx::query(sql).bind(rollback.0).execute(self.conn()).await?;
         Ok(())
@@ -235,7 +235,7 @@ impl Tx {
     /// # Errors
     /// As the database says.
     pub async fn told(&mut self, rollback: RollbackId, revision: i64) -> Result<()> {
-        let sql = "DELETE FROM news WHERE rollback = $1 AND revision = $2";
+        let sql = "UPDATE news SET told = $2 WHERE rollback = $1 AND told < $2";
         sqlx::query(sql).bind(rollback.0).bind(revision).execute(self.conn()).await?;
         Ok(())
     }
