@@ -63,8 +63,13 @@ impl Http {
     }
 
     pub async fn get(&self, path: &str, token: &str) -> (u16, Value) {
+        self.try_get(path, token).await.unwrap()
+    }
+
+    /// For a server that may be gone.
+    pub async fn try_get(&self, path: &str, token: &str) -> reqwest::Result<(u16, Value)> {
         let request = self.http.get(format!("http://{}{path}", self.at)).bearer_auth(token);
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
+        let answer = request.send().await?;
+        Ok((answer.status().as_u16(), answer.json().await?))
     }
 }

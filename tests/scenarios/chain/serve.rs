@@ -2,13 +2,15 @@
 
 use std::{
     net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Command,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use lastgood_tests::process::{Process, poll};
+use lastgood_tests::{
+    binary,
+    process::{Process, poll},
+};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -17,28 +19,22 @@ use super::{
     stage::{CI_TOKEN, Stage},
 };
 
-/// The program that this workspace builds.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let built = test.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("lastgood");
-    assert!(built.exists(), "{} is not there: build it first, `cargo build --bin lastgood`", built.display());
-    built
-}
-
 pub struct Serve {
     pub process: Process,
     pub http: Http,
 }
 
 impl Serve {
-    /// Starts on a configuration file's text; returns when it listens.
+    /// Starts on a configuration file's text; returns when it says that it is ready. That its port accepts connections says
+    /// less: what a killed process was about to start holds its socket for a moment longer.
     pub async fn start(folder: &Path, name: &str, configuration: &str, at: SocketAddr) -> Self {
         let file = folder.join(format!("{name}.toml"));
         std::fs::write(&file, configuration).unwrap();
-        let mut command = Command::new(program());
-        command.arg("--config").arg(file).arg("serve").current_dir(folder);
+        let mut command = binary::command(folder, &["--config", file.to_str().unwrap(), "serve"]);
         let mut process = Process::start(name, &mut command, folder);
         process.listening(at).await;
+        let ready = || process.output().contains("lastgood is ready").then_some(());
+        poll("lastgood to be ready", Duration::from_secs(20), ready).await;
         Self { process, http: Http::new(at) }
     }
 
@@ -53,7 +49,8 @@ impl Serve {
     pub async fn until(&self, phase: &str) -> Value {
         let mut last = Value::Null;
         for _ in 0..1_000 {
-            last = self.http.get("/v1/rollbacks/RB-1", CI_TOKEN).await.1;
+            let asked = self.http.try_get("/v1/rollbacks/RB-1", CI_TOKEN).await;
+            last = asked.unwrap_or_else(|error| panic!("{error:?}:\n{}", self.process.output())).1;
             if last["phase"] == phase {
                 return last;
             }
