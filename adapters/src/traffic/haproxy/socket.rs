@@ -1,7 +1,7 @@
 //! One session with HAProxy's Runtime API. The interactive mode is used, for two reasons: all commands of a session
 //! reach the same process, even when two share the port; and an empty answer (success) is told from no answer at all.
 
-use std::{future::Future, io};
+use std::{future::Future, io, path::Path, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -16,6 +16,8 @@ use crate::Fault;
 const PROMPT: &[u8] = b"\n> ";
 /// No answer that is asked for here comes near this many bytes.
 const LONGEST: usize = 16 << 20;
+/// Between two knocks at a socket whose queue is full.
+const QUEUED: Duration = Duration::from_micros(500);
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -33,7 +35,7 @@ impl Session {
         let who = address.to_string();
         let connected: io::Result<Box<dyn Stream>> = within(deadline, async {
             Ok(match address {
-                Address::Unix(path) => Box::new(UnixStream::connect(path).await?) as Box<dyn Stream>,
+                Address::Unix(path) => Box::new(queued(path).await?) as Box<dyn Stream>,
                 Address::Tcp(at) => Box::new(TcpStream::connect(at).await?),
             })
         })
@@ -87,6 +89,19 @@ impl Session {
             Ok(String::from_utf8_lossy(&answer).trim().to_owned())
         })
         .await
+    }
+}
+
+/// A Unix socket whose queue is full answers EAGAIN at once (connect(2)), where TCP would wait. HAProxy's queue is as
+/// short as its `stats maxconn`, and it empties within moments: that is no reason to call it unavailable.
+async fn queued(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tokio::time::sleep(QUEUED).await;
+            }
+            other => return other,
+        }
     }
 }
 

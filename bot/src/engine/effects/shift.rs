@@ -51,12 +51,10 @@ fn wanted(to: &Shares, digest: &Digest, without: &[String]) -> Move {
 pub(super) async fn preflight(job: &Job<'_>, to: &Shares, digest: &Digest, without: &[String]) -> Outcome {
     let done = |preflight| Outcome::Event(Event::PreflightDone { preflight });
     let wanted = wanted(to, digest, without);
-    let (answer, before, sick) = futures_util::future::join3(
-        job.service.shifter.preflight(&wanted),
-        job.service.shifter.observe(),
-        sick_targets(job, to),
-    )
-    .await;
+    // One after the other: a router's control socket takes few connections at a time.
+    let router =
+        async { (job.service.shifter.observe().await, job.service.shifter.preflight(&wanted).await) };
+    let ((before, answer), sick) = futures_util::future::join(router, sick_targets(job, to)).await;
     let refused = |fault: &Fault| done(Preflighted::Refused { reasons: vec![fault.to_string()] });
     let (answer, before) = match (answer, before) {
         (Ok(answer), Ok(before)) => (answer, before),
