@@ -75,6 +75,11 @@ impl Scene {
         self.saved.seq
     }
 
+    /// Revision of the progress that is shown.
+    fn drawn(&self) -> i64 {
+        self.progress.as_ref().map_or(0, |(_, revision)| *revision)
+    }
+
     pub fn state(&self) -> &Rollback {
         &self.saved.state
     }
@@ -131,14 +136,23 @@ pub(super) async fn project(engine: &Engine, id: RollbackId, news: i64) -> Resul
     let thread = scene.state().thread;
     // The root card shows the newest run of the thread, whichever run has news.
     let newest = store::rollbacks::newest_in(engine.store.reader(), thread).await?;
-    let root = match newest {
-        Some(newest) if newest.state.id != id => Scene::load(engine, newest.state.id).await?.root(),
-        _ => scene.root(),
+    let newer = match newest {
+        Some(newest) if newest.state.id != id => Some(Scene::load(engine, newest.state.id).await?),
+        _ => None,
     };
+    let drawn_from = newer.as_ref().unwrap_or(&scene);
+    let root = drawn_from.root();
     let rooms: Vec<String> = scene.service.rooms.iter().map(ToString::to_string).collect();
-    let drawn = scene.progress.as_ref().map_or(0, |(_, revision)| *revision);
+    let drawn = scene.drawn();
     let closed = closed_post(&scene);
     write!(engine.store, |tx| {
+        tx.lock(&scene.service.id).await?;
+        for told in [&scene, drawn_from] {
+            // Somebody else has told more meanwhile: what was read here is old, and an old card must not come back.
+            if tx.cursor(told.state().id, ALL_ROOMS).await? > (told.seq(), told.drawn()) {
+                return Ok(());
+            }
+        }
         for room in &rooms {
             let (seq, _) = tx.cursor(id, room).await?;
             tx.put_message(thread, room, ROOT, &nonce(), &root, false).await?;

@@ -21,7 +21,7 @@ async fn another_deployment_before_the_approval_makes_a_new_proposal() {
     world
         .chat
         .wait_for("a new proposal", |thread| {
-            thread.root.says("Approvals: 0 of 1") && thread.saying("approved, 1 of 1").is_some()
+            thread.root.says("Approvals: 0 of 1") && thread.saying("It replaces the last proposal").is_some()
         })
         .await;
     assert_eq!(world.stage.routed(), "green");

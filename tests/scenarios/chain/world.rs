@@ -210,6 +210,8 @@ pub fn snapshot(name: &str, thread: &Thread) {
     let mut settings = insta::Settings::clone_current();
     for (pattern, with) in [
         (r"http://[a-zA-Z0-9.-]+:\d+", "http://HOST:PORT"),
+        (r"/tmp/[.]tmp\w+", "[folder]"),
+        (r"(error rate:?) \d+(\.\d+)? %", "$1 [n] %"),
         (r"\bt\d{13}\b", "[time]"),
         (r"sha256:[0-9a-f]{64}", "[digest]"),
         (r"\b[0-9a-f]{12}\b", "[digest]"),
