@@ -195,6 +195,11 @@ impl Setting {
         }
         self.click(".approve", |told| &mut told.approve).await;
         if !self.cures {
+            // A person reads first who was called; then the order of what is said is no matter of chance.
+            let paged = |threads: &[lastgood_tests::standin::chat::Thread]| {
+                threads.iter().any(|thread| thread.saying("was paged").is_some()).then_some(())
+            };
+            self.chat.wait_until("the page", paged).await;
             self.click(".hand-over", |told| &mut told.hand_over).await;
         }
         quiet(&life.engine).await;
