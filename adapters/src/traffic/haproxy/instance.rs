@@ -8,7 +8,6 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use futures_util::future::join_all;
 use lastgood_core::Shares;
 use tokio::time::Instant;
 
@@ -19,8 +18,9 @@ use super::{
 };
 use crate::Fault;
 
-/// Connections by which an instance is asked: with two processes, all of them reach the same one once in 128 times. A
-/// Runtime API socket takes 10 at once (configuration.txt, "stats maxconn"); more wait.
+/// Connections by which an instance is asked: with two processes, all of them reach the same one once in 128 times. One after
+/// the other: a Runtime API socket takes 10 sessions at once (configuration.txt, "stats maxconn"), and a replica that stands
+/// still in the middle of asking must not hold most of them.
 const CONNECTIONS: usize = 8;
 /// Connections after which a further process is no longer waited for.
 const ENOUGH: usize = 64;
@@ -35,13 +35,10 @@ pub(super) async fn survey(
     deep: bool,
     deadline: Instant,
 ) -> Result<Vec<Reading>, Fault> {
-    let ask = || async {
-        let mut session = Session::open(address, deadline).await?;
-        Reading::take(&mut session, route, deep).await
-    };
     let mut processes = BTreeMap::new();
-    for reading in join_all((0..CONNECTIONS).map(|_| ask())).await {
-        let reading = reading?;
+    for _ in 0..CONNECTIONS {
+        let mut session = Session::open(address, deadline).await?;
+        let reading = Reading::take(&mut session, route, deep).await?;
         processes.insert(reading.process.clone(), reading);
     }
     Ok(processes.into_values().collect())
