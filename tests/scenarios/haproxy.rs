@@ -19,10 +19,7 @@ use lastgood_adapters::{
     },
 };
 use lastgood_core::Shares;
-use lastgood_tests::{
-    process::poll_async,
-    real::haproxy::{HaProxy, Setup, Upstream, fetch},
-};
+use lastgood_tests::real::haproxy::{HaProxy, Setup, Upstream, fetch};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::{
@@ -612,15 +609,8 @@ async fn both_processes_behind_one_port_are_moved() {
     let mut second = world.haproxy.second().await;
     let port = [world.haproxy.admin_port()];
     for haproxy in [world.weights(&port), world.map(&port)] {
-        // One survey in 128 meets only one of them, by the adapter's own account.
-        poll_async("both to answer", Duration::from_secs(5), async || {
-            warnings(&haproxy, &to(0, 100)).await.contains("2 processes answer").then_some(())
-        })
-        .await;
-        // Applying meets only one of them as rarely; a person who presses again, or the next look, meets the other.
-        for _ in 0..3 {
-            haproxy.apply(&to(0, 100)).await.unwrap();
-        }
+        assert!(warnings(&haproxy, &to(0, 100)).await.contains("2 processes answer"));
+        haproxy.apply(&to(0, 100)).await.unwrap();
         settled(&haproxy, &to(0, 100)).await;
     }
     assert_eq!(served(world.haproxy.setup.weighted).await, names(["green1"]));
@@ -629,13 +619,9 @@ async fn both_processes_behind_one_port_are_moved() {
     // One of them (whose the path of the socket is now) is told otherwise: seen, and not called settled.
     world.haproxy.told(&format!("set map {} checkout be_blue", world.haproxy.map()));
     let haproxy = world.map(&port);
-    let split =
-        poll_async("both to be seen", Duration::from_secs(5), async || seen(&haproxy).await.disagreement);
-    assert!(split.await.contains("(process "));
-    poll_async("the split to be told", Duration::from_secs(5), async || {
-        matches!(haproxy.progress(&to(0, 100)).await.unwrap(), Progress::Failed { .. }).then_some(())
-    })
-    .await;
+    let split = seen(&haproxy).await;
+    assert!(split.disagreement.unwrap().contains("(process "));
+    assert!(matches!(haproxy.progress(&to(0, 100)).await.unwrap(), Progress::Failed { .. }));
     second.kill();
 }
 
