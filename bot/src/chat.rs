@@ -31,6 +31,7 @@ pub async fn run(app: &App, chats: Chats, stop: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
     for (platform, chat) in chats.iter() {
         let desk = Arc::new(Desk::new(app.engine.clone(), chats.clone(), platform.clone()));
+        tasks.spawn(desk.clone().work_off(chat.clone(), stop.clone()));
         let (chat, mut stop) = (chat.clone(), stop.clone());
         tasks.spawn(async move {
             tokio::select! {

@@ -166,6 +166,7 @@ impl Yes {
             delivery: format!("yes-{action}-{}", self.approved),
             actor: self.actor.clone(),
             room: self.room.clone(),
+            thread: None,
             what: What::Press {
                 action: action.to_string(),
                 inputs: [(input::REASON.to_owned(), reason)].into(),

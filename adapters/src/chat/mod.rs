@@ -5,15 +5,16 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lastgood_core::{
-    Actor,
-    card::{Card, Form},
-};
+use bytes::Bytes;
+use lastgood_core::{Actor, card::Card};
 use serde::{Deserialize, Serialize};
 
 use crate::{Check, Fault};
 
+mod incoming;
 pub mod terminal;
+
+pub use incoming::{Answer, Inbox, Incoming, Kept, NotTaken, Part, Posted, What};
 
 /// A message that was sent: opaque outside its adapter (Slack: channel and ts; Discord: channel and message id).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,7 +28,8 @@ pub struct Abilities {
     pub finds: bool,
     /// Messages can be replaced in place.
     pub edits: bool,
-    /// At least this much time lies between two messages to one room.
+    /// At least this much time lies between two new messages to one room. Edits are limited by the adapter, which answers
+    /// `RateLimited`.
     pub pace: Duration,
 }
 
@@ -36,7 +38,8 @@ pub struct Abilities {
 pub struct Outgoing {
     /// The room's name within the platform, as configured: `#incidents`, a channel id.
     pub room: String,
-    /// The root message of the thread it goes into; none for a root.
+    /// The root message of the thread it goes into; none for a root of our own. A root card goes into a thread when it
+    /// answers somebody else's message.
     pub thread: Option<MessageRef>,
     /// Stored before the first try; sent along, so that the platform or `find` can tell a repetition.
     pub nonce: String,
@@ -75,53 +78,64 @@ pub trait Chat: Send + Sync {
     /// `Unavailable` when the platform can't say; the caller then denies.
     async fn belongs(&self, actor: &Actor, group: &str) -> Result<bool, Fault>;
 
+    /// Who that is, for those who decide what somebody may do. Known for a short while, then asked again.
+    ///
+    /// # Errors
+    /// `NotFound` when there is nobody of this id; `Unavailable` when the platform can't say: the caller then denies.
+    async fn person(&self, id: &str) -> Result<Person, Fault> {
+        let name = id.split_once(':').map_or(id, |(_, name)| name).to_owned();
+        Ok(Person { kind: Kind::Member, name })
+    }
+
+    /// Where a message can be opened in a browser.
+    fn link(&self, _at: &MessageRef) -> Option<String> {
+        None
+    }
+
     /// Receives until the process ends, reconnecting as needed; hands everything to the inbox.
     async fn listen(&self, inbox: Arc<dyn Inbox>);
+
+    /// Answers a request that the platform sent to the bot's own HTTP server, at `…/NAME/{door}`. Verifies it, has the
+    /// inbox keep it, answers at once; the work goes on after the answer.
+    async fn receive(
+        &self,
+        door: &str,
+        request: http::Request<Bytes>,
+        inbox: Arc<dyn Inbox>,
+    ) -> http::Response<Bytes> {
+        let _ = (door, request, inbox);
+        let mut nothing = http::Response::new(Bytes::new());
+        *nothing.status_mut() = http::StatusCode::NOT_FOUND;
+        nothing
+    }
+
+    /// Works off a delivery that was kept and acknowledged by a process that ended before it was done with it.
+    async fn resume(&self, kept: Kept, inbox: Arc<dyn Inbox>) {
+        inbox.done(&kept.delivery).await;
+    }
 
     async fn check(&self, rooms: &[String]) -> Vec<Check>;
 }
 
-/// Something a person did in chat.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Incoming {
-    /// The platform's own id of this delivery: the same id twice is handled once and answered the same.
-    pub delivery: String,
-    pub actor: Actor,
-    /// The room it happened in, as the platform names it.
-    pub room: String,
-    pub what: What,
+/// Somebody on the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub kind: Kind,
+    /// How people call them.
+    pub name: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum What {
-    /// A button, by its action; `inputs` are a submitted form's values by input id.
-    Press { action: String, inputs: std::collections::BTreeMap<String, String> },
-    /// A command's text, without its leading slash: `rollback checkout v2.4.0 "checkout is down"`.
-    Command { text: String },
+/// How far the platform vouches for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A full member of the bot's own workspace.
+    Member,
+    /// Invited into some rooms.
+    Guest,
+    /// Of another organisation, in a shared room.
+    Stranger,
+    /// A program.
+    Bot,
+    /// The account was closed.
+    Gone,
 }
-
-/// What the person who acted gets back, at once and privately.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// Nothing needs saying: the card shows it.
-    Done,
-    /// A private message to the one who acted.
-    Private(Card),
-    /// Ask for more; submitting it comes back as the same action with inputs.
-    Ask { action: String, form: Form },
-}
-
-/// Where chat adapters hand in what people do. Implemented by the product: what it takes is committed before it returns.
-#[async_trait]
-pub trait Inbox: Send + Sync {
-    /// # Errors
-    /// When it could not be committed: the adapter must not acknowledge it to the platform.
-    async fn take(&self, incoming: Incoming) -> Result<Answer, NotTaken>;
-}
-
-/// What came in could not be stored; the text is for the person who acted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NotTaken(pub String);

@@ -2,12 +2,13 @@
 //! silently ignored.
 
 mod commands;
+mod kept;
 mod standing;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use lastgood_adapters::chat::{Answer, Inbox, Incoming, NotTaken, What};
+use lastgood_adapters::chat::{Answer, Inbox, Incoming, Kept, NotTaken, What};
 use lastgood_core::{Actor, rollback::Rollback};
 
 use crate::{
@@ -161,6 +162,20 @@ fn act(verb: Verb, inputs: &Inputs, state: &Rollback) -> Option<Act> {
 
 #[async_trait]
 impl Inbox for Desk {
+    async fn keep(&self, kept: &Kept) -> Result<bool, NotTaken> {
+        self.keep_delivery(kept).await.map_err(|error| {
+            tracing::error!(%error, delivery = kept.delivery, "could not be kept");
+            NotTaken(format!("it was not taken, try again: {error}"))
+        })
+    }
+
+    async fn done(&self, delivery: &str) {
+        if let Err(error) = self.delivery_done(delivery).await {
+            // Worked off once more, which changes nothing.
+            tracing::error!(%error, delivery, "that it is done could not be noted");
+        }
+    }
+
     async fn take(&self, mut incoming: Incoming) -> Result<Answer, NotTaken> {
         if let Some(actor) = &self.acting_as {
             incoming.actor = actor.clone();
@@ -168,6 +183,7 @@ impl Inbox for Desk {
         let answer = match &incoming.what {
             What::Press { action, inputs } => self.press(&incoming, action, inputs).await,
             What::Command { text } => self.command(&incoming, text).await,
+            What::Posted(_) | What::Pointed(_) | What::Home => Ok(Answer::Done),
         };
         answer.map_err(|error| {
             tracing::error!(%error, actor = incoming.actor.id, "could not be taken");

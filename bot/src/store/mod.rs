@@ -13,6 +13,7 @@ mod open;
 
 pub mod alerts;
 pub mod audit;
+pub mod deliveries;
 pub mod effects;
 pub mod incidents;
 pub mod messages;

@@ -104,7 +104,8 @@ impl Bench {
         let approved = Instant::now();
         let press = What::Press { action: action.to_string(), inputs: BTreeMap::new() };
         let actor = Actor::new("os:ana", "ana");
-        let incoming = Incoming { delivery: name.clone(), actor, room: String::new(), what: press };
+        let incoming =
+            Incoming { delivery: name.clone(), actor, room: String::new(), thread: None, what: press };
         assert_eq!(self.desk.take(incoming).await.unwrap(), Answer::Done);
         let clicked = approved.elapsed();
         let ended = self.end(id).await;

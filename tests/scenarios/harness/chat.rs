@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use lastgood_adapters::{
     Fault,
-    chat::{Abilities, Answer, Chat, Inbox, Incoming, MessageRef, NotTaken, Outgoing, What},
+    chat::{Abilities, Answer, Chat, Inbox, Incoming, Kept, MessageRef, NotTaken, Outgoing, What},
 };
 use lastgood_core::card::{Button, Card, Colour, Form, Input, Span, Style};
 use lastgood_tests::standin::chat::{Calls, Message, Platform, Thread};
@@ -56,6 +56,10 @@ struct Product(Mutex<Vec<Incoming>>);
 
 #[async_trait]
 impl Inbox for Product {
+    async fn keep(&self, _kept: &Kept) -> Result<bool, NotTaken> {
+        Ok(true)
+    }
+
     async fn take(&self, incoming: Incoming) -> Result<Answer, NotTaken> {
         self.0.lock().unwrap().push(incoming.clone());
         match &incoming.what {
@@ -64,9 +68,11 @@ impl Inbox for Product {
             What::Press { action, inputs } if action == "why:1" && inputs.is_empty() => {
                 Ok(Answer::Ask { action: "because:1".into(), form: why() })
             }
-            What::Press { .. } => Ok(Answer::Done),
+            _ => Ok(Answer::Done),
         }
     }
+
+    async fn done(&self, _delivery: &str) {}
 }
 
 impl Product {

@@ -183,6 +183,7 @@ impl Terminal {
                 delivery: self.delivery(),
                 actor: self.actor.clone(),
                 room: room.clone(),
+                thread: None,
                 what: what.clone(),
             };
             let (action, form) = match self.taken(keys, inbox, incoming).await {
@@ -197,7 +198,7 @@ impl Terminal {
             let Some(more) = self.ask(keys, Prompt::new(form)).await else { return };
             let mut inputs = match what {
                 What::Press { inputs, .. } => inputs,
-                What::Command { .. } => BTreeMap::new(),
+                _ => BTreeMap::new(),
             };
             inputs.extend(more);
             what = What::Press { action, inputs };

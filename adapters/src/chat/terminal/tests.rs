@@ -344,10 +344,16 @@ struct Taken {
 
 #[async_trait]
 impl Inbox for Taken {
+    async fn keep(&self, _kept: &crate::chat::Kept) -> Result<bool, NotTaken> {
+        Ok(true)
+    }
+
     async fn take(&self, incoming: Incoming) -> Result<Answer, NotTaken> {
         self.incoming.lock().unwrap().push(incoming);
         self.answers.lock().unwrap().pop_front().unwrap_or(Ok(Answer::Done))
     }
+
+    async fn done(&self, _delivery: &str) {}
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl Platform {
         assert!(state.rooms.contains(room), "{} has no room {room}", self.name);
         state.deliveries += 1;
         let delivery = format!("{}-{}", self.name, state.deliveries);
-        Incoming { delivery, actor: actor.clone(), room: room.to_owned(), what }
+        Incoming { delivery, actor: actor.clone(), room: room.to_owned(), thread: None, what }
     }
 
     /// The last delivery once more, under the same id, as platforms do that missed the acknowledgement.
