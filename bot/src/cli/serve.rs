@@ -10,7 +10,12 @@ use tokio::{
 };
 
 use super::{Context, Ended, Fault};
-use crate::{app::App, chat, engine::Executor, http, telemetry};
+use crate::{
+    app::App,
+    chat::{self, Talk},
+    engine::Executor,
+    http, telemetry,
+};
 
 pub async fn run(context: &Context) -> Ended {
     let (config, warnings) = context.config()?;
@@ -44,9 +49,10 @@ async fn work(app: App, executor: Executor, listener: TcpListener, mut signals: 
     if app.engine.lease().owner().is_none() {
         tracing::warn!("another process executes; this one answers, and takes over when that one ends");
     }
-    let serving = http::serve(listener, http::router(app.clone()), stopped.clone());
+    let talk = Talk::new(&app, chat::configured(&app));
+    let serving = http::serve(listener, http::router(app.clone(), talk.clone()), stopped.clone());
     let executing = executor.run(stopped.clone());
-    let talking = chat::run(&app, chat::configured(&app), stopped.clone());
+    let talking = talk.run(&app, stopped.clone());
     let working = async {
         let served = async {
             let served = serving.await;

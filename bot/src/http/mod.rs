@@ -3,6 +3,7 @@
 mod alerts;
 mod auth;
 mod body;
+mod chats;
 mod deployments;
 mod gate;
 mod health;
@@ -24,7 +25,7 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::app::App;
+use crate::{app::App, chat::Talk};
 
 pub use problem::Problem;
 pub use server::{NotBound, bind, serve};
@@ -33,7 +34,8 @@ pub use server::{NotBound, bind, serve};
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// Every address that the server answers.
-pub fn router(app: App) -> Router {
+pub fn router(app: App, talk: Talk) -> Router {
+    let chats = Router::new().route("/chat/{platform}/{door}", post(chats::receive)).with_state(talk);
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -44,10 +46,11 @@ pub fn router(app: App) -> Router {
         .route("/v1/pagers/{name}/webhook", post(pagers::webhook))
         .route("/v1/rollbacks/{id}", get(rollbacks::show))
         .route("/rollbacks/{id}", get(page::show))
+        .with_state(app)
+        .merge(chats)
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_so)
         .layer(middleware::from_fn(bounded))
-        .with_state(app)
 }
 
 async fn nothing_here(request: Request) -> Problem {

@@ -8,6 +8,7 @@ use std::{
 
 use lastgood::{
     app::App,
+    chat::Talk,
     clock,
     delivery::{self, Chats, Delivery},
     desk::Desk,
@@ -67,7 +68,11 @@ pub async fn measure(table: &mut Table, rollbacks: usize, warm_up: usize) {
         tokio::spawn(executor.run(stopped.clone())),
         tokio::spawn(Delivery::new(app.engine.clone(), chats.clone()).run(stopped.clone())),
     ];
-    let serving = tokio::spawn(http::serve(listener, http::router(app.clone()), stopped));
+    let serving = tokio::spawn(http::serve(
+        listener,
+        http::router(app.clone(), Talk::new(&app, chats.clone())),
+        stopped,
+    ));
     let desk = Desk::new(app.engine.clone(), chats, "terminal");
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut bench = Bench { app, calls, desk, handed, http, alerts };

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use lastgood::{app::App, chat, config::Config, delivery::Chats, http};
+use lastgood::{app::App, chat::Talk, config::Config, delivery::Chats, http};
 use lastgood_adapters::chat::Chat;
 use lastgood_tests::{client, standin::chat::Platform};
 use serde_json::Value;
@@ -27,8 +27,9 @@ impl Bot {
         let chats = Chats::new([("terminal".to_owned(), platform.clone() as Arc<dyn Chat>)]);
         let own = app.clone();
         let working = tokio::spawn(async move {
-            let serving = http::serve(listener, http::router(own.clone()), stopped.clone());
-            let talking = chat::run(&own, chats, stopped.clone());
+            let talk = Talk::new(&own, chats);
+            let serving = http::serve(listener, http::router(own.clone(), talk.clone()), stopped.clone());
+            let talking = talk.run(&own, stopped.clone());
             let (served, (), ()) = tokio::join!(serving, executor.run(stopped.clone()), talking);
             served.unwrap();
         });

@@ -117,7 +117,11 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(serve(listener, router(app.clone()), stopped));
+        tokio::spawn(serve(
+            listener,
+            router(app.clone(), crate::chat::Talk::new(&app, crate::delivery::Chats::default())),
+            stopped,
+        ));
         Self { app, address, client, _stop: stop, _directory: directory }
     }
 
