@@ -5,11 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use lastgood_adapters::chat::{Chat, Inbox, terminal::Terminal};
+use lastgood_adapters::chat::{Chat, Inbox, slack, terminal::Terminal};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    app::App,
+    app::{App, NotBuilt},
+    config::Config,
     delivery::{Chats, Delivery},
     desk::Desk,
 };
@@ -18,15 +19,41 @@ use crate::{
 pub const TERMINAL: &str = "terminal";
 
 /// The chats that the configured rooms are on.
-pub fn configured(app: &App) -> Chats {
-    let platforms: BTreeSet<&str> =
-        app.services.iter().flat_map(|service| &service.rooms).map(|room| room.platform.as_str()).collect();
+///
+/// # Errors
+/// With the section that a chat can't be built from.
+pub fn configured(app: &App) -> Result<Chats, NotBuilt> {
     let clock = app.engine.clock.clone();
-    let terminal = platforms.contains(TERMINAL).then(|| {
-        let chat: Arc<dyn Chat> = Arc::new(Terminal::stdio(Arc::new(move || clock.now())));
-        (TERMINAL.to_owned(), chat)
-    });
-    Chats::new(terminal)
+    let mut chats: Vec<(String, Arc<dyn Chat>)> = Vec::new();
+    if !rooms(app, TERMINAL).is_empty() {
+        chats.push((TERMINAL.to_owned(), Arc::new(Terminal::stdio(Arc::new(move || clock.now())))));
+    }
+    if let Some(slack) = slack(&app.config, &app.client, rooms(app, slack::NAME))? {
+        chats.push((slack::NAME.to_owned(), Arc::new(slack)));
+    }
+    Ok(Chats::new(chats))
+}
+
+/// Names of a platform's configured rooms.
+fn rooms(app: &App, platform: &str) -> Vec<String> {
+    let rooms: BTreeSet<_> = app.services.iter().flat_map(|service| &service.rooms).collect();
+    rooms.into_iter().filter(|room| room.platform == platform).map(|room| room.name.clone()).collect()
+}
+
+/// Slack, where it is configured.
+///
+/// # Errors
+/// With what it can't be built from.
+pub fn slack(
+    config: &Config,
+    http: &reqwest::Client,
+    rooms: Vec<String>,
+) -> Result<Option<slack::Slack>, NotBuilt> {
+    let Some(section) = &config.chats.slack else { return Ok(None) };
+    let built = section
+        .build(http.clone(), rooms)
+        .map_err(|error| NotBuilt::Section { section: "chats.slack".to_owned(), unfit: error.into() })?;
+    Ok(Some(built))
 }
 
 /// The chats, each with the desk that answers its people.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Check, Fault};
 
 mod incoming;
+pub mod slack;
 pub mod terminal;
 
 pub use incoming::{Answer, Inbox, Incoming, Kept, NotTaken, Part, Posted, What};

@@ -1,11 +1,12 @@
 //! `lastgood check`: is the configuration good, and does everything in it answer? The rollback path is found broken here,
 //! and not when it is needed. Changes nothing and calls nobody.
 
-use std::{fmt::Write as _, process::ExitCode};
+use std::{collections::BTreeSet, fmt::Write as _, process::ExitCode};
 
 use futures_util::future::join_all;
 use lastgood_adapters::{
     Check,
+    chat::{Chat as _, slack},
     check::Verdict,
     client,
     probe::{Health, Version},
@@ -16,9 +17,9 @@ use super::{
     output::{plain, say},
 };
 use crate::{
-    app,
+    app, chat,
     clock::{Clock as _, System},
-    config::{Config, LogFormat, adapters::Section as _},
+    config::{self, Config, LogFormat, adapters::Section as _},
     service::Service,
     store, telemetry,
 };
@@ -42,7 +43,8 @@ pub async fn run(context: &Context) -> Ended {
         }
     }));
     let services = join_all(services.iter().map(|service| of_service(service)));
-    let (pagers, services) = tokio::join!(pagers, services);
+    let (chats, pagers, services) = tokio::join!(chats(&config, &client), pagers, services);
+    lines.extend(chats.into_iter().map(Line::from));
     lines.extend(pagers.into_iter().chain(services).flatten().map(Line::from));
     let mut text = String::new();
     for line in &lines {
@@ -95,6 +97,29 @@ async fn store_lines(config: &Config) -> Vec<Line> {
     }
     opened.close().await;
     lines.into_iter().map(Line::from).collect()
+}
+
+async fn chats(config: &Config, client: &reqwest::Client) -> Vec<Check> {
+    let on_slack = config.services.values().flat_map(config::Service::rooms);
+    let on_slack = on_slack.filter(|room| room.platform == slack::NAME).map(|room| room.name.clone());
+    let rooms: Vec<_> = on_slack.collect::<BTreeSet<_>>().into_iter().collect();
+    match chat::slack(config, client, rooms.clone()) {
+        Ok(Some(slack)) => {
+            let groups = groups(config, slack::NAME);
+            let (mut lines, groups) = tokio::join!(slack.check(&rooms), slack.check_groups(&groups));
+            lines.extend(groups);
+            named(slack::NAME, lines)
+        }
+        Ok(None) => Vec::new(),
+        Err(error) => vec![Check::bad(slack::NAME, error.to_string(), "correct it")],
+    }
+}
+
+/// Groups whose members may approve.
+fn groups(config: &Config, platform: &str) -> Vec<String> {
+    let approvers = config.services.values().flat_map(|service| &service.approvers);
+    let groups = approvers.filter(|who| who.platform == platform && who.is_group());
+    groups.map(|who| who.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn named(name: &str, checks: Vec<Check>) -> Vec<Check> {

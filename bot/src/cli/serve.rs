@@ -49,7 +49,7 @@ async fn work(app: App, executor: Executor, listener: TcpListener, mut signals: 
     if app.engine.lease().owner().is_none() {
         tracing::warn!("another process executes; this one answers, and takes over when that one ends");
     }
-    let talk = Talk::new(&app, chat::configured(&app));
+    let talk = Talk::new(&app, chat::configured(&app)?);
     let serving = http::serve(listener, http::router(app.clone(), talk.clone()), stopped.clone());
     let executing = executor.run(stopped.clone());
     let talking = talk.run(&app, stopped.clone());

@@ -7,8 +7,17 @@ use std::{
 };
 
 use lastgood_adapters::{
-    BuildError, client, metrics, metrics::prometheus, pager, pager::pagerduty, registry, registry::oci,
-    secret::Source, traffic, traffic::haproxy,
+    BuildError,
+    chat::{Chat, slack},
+    client, metrics,
+    metrics::prometheus,
+    pager,
+    pager::pagerduty,
+    registry,
+    registry::oci,
+    secret::Source,
+    traffic,
+    traffic::haproxy,
 };
 use serde::Deserialize;
 
@@ -217,5 +226,17 @@ impl Section for probe::VersionConfig {
 
     fn build(&self, http: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
         Ok(Arc::new(probe::VersionConfig::build(self, http.clone())?))
+    }
+}
+
+impl Section for slack::Config {
+    type Port = dyn Chat;
+
+    fn build(&self, http: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
+        Ok(Arc::new(slack::Config::build(self, http.clone(), Vec::new())?))
+    }
+
+    fn secrets(&self) -> Vec<(&'static str, &Source)> {
+        slack::Config::secrets(self)
     }
 }

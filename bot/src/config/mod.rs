@@ -14,7 +14,7 @@ use std::path::Path;
 pub use names::{Room, Who};
 pub(crate) use problem::did_you_mean;
 pub use problem::{Path as KeyPath, Position, Problem, Step, Warning};
-pub use sections::{Config, Http, Log, LogFormat, May, Pager, Store, Token};
+pub use sections::{Chats, Config, Http, Log, LogFormat, May, Pager, Store, Token};
 pub use service::{Approval, Health, Pool, Service, Strategy, Tolerance, Traffic};
 
 use rules::Rules;

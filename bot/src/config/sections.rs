@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
 
-use lastgood_adapters::{Secret, duration::Span};
+use lastgood_adapters::{Secret, chat::slack, duration::Span};
 use serde::Deserialize;
 
 use super::{adapters::Caller, names::Who, service::Service};
@@ -20,6 +20,8 @@ pub struct Config {
     /// Operating-system user → who that is in chat, for break-glass.
     #[serde(default)]
     pub operators: BTreeMap<String, Who>,
+    #[serde(default)]
+    pub chats: Chats,
     #[serde(default)]
     pub pagers: BTreeMap<String, Pager>,
     #[serde(default)]
@@ -105,6 +107,12 @@ impl Token {
     pub fn may(&self, what: May) -> bool {
         self.may.iter().any(|held| *held == what || *held == May::Admin)
     }
+}
+
+/// The platforms that need an account.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Chats {
+    pub slack: Option<slack::Config>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -28,7 +28,13 @@ impl Secrets {
         let named = regex::Regex::new(r#"env = "([A-Z_]+)""#).unwrap();
         let put = named.replace_all(text, |found: &regex::Captures<'_>| {
             let path = self.path(&found[1]);
-            std::fs::write(&path, format!("hunter2-{}\n", &found[1])).unwrap();
+            // Slack's tokens tell by their beginning what they are for.
+            let kind = match &found[1] {
+                "SLACK_BOT_TOKEN" => "xoxb-",
+                "SLACK_APP_TOKEN" => "xapp-",
+                _ => "",
+            };
+            std::fs::write(&path, format!("{kind}hunter2-{}\n", &found[1])).unwrap();
             format!("file = {:?}", path.display().to_string())
         });
         put.into_owned()

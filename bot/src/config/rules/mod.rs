@@ -35,6 +35,7 @@ impl<'a> Rules<'a> {
         rules.store(&config.store);
         rules.http(config);
         rules.pagers(config);
+        rules.chats(config);
         rules.operators(config);
         rules.services(config);
         rules.addresses(&tree.root, &Path::default());

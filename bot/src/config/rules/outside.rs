@@ -5,11 +5,14 @@ use std::{
     time::Duration,
 };
 
+use lastgood_adapters::chat::slack;
+
 use super::Rules;
 use crate::config::{
     adapters::Section,
     problem::Path,
     sections::{Config, May, Store, Token},
+    service::Service,
 };
 
 /// Shorter secrets can be guessed by asking.
@@ -79,6 +82,17 @@ impl Rules<'_> {
             let used = |page: &Vec<String>| page.contains(name);
             if !config.services.values().any(|service| used(&service.page)) {
                 self.warn(at, "no service pages here", "name it in a service's `page`");
+            }
+        }
+    }
+
+    pub(super) fn chats(&mut self, config: &Config) {
+        let rooms = || config.services.values().flat_map(Service::rooms);
+        if let Some(slack) = &config.chats.slack {
+            let at = keys!["chats", "slack"];
+            self.section(&at, slack);
+            if !rooms().any(|room| room.platform == slack::NAME) {
+                self.warn(at, "no service has a room there", "for example room = \"slack:#incidents\"");
             }
         }
     }

@@ -55,6 +55,10 @@ impl Rules<'_> {
         if CHATS.contains(&platform) {
             if platform != "terminal" && room.name.is_empty() {
                 self.problem(at.clone(), "the room's name is missing after the colon");
+            } else if !self.connected(platform) {
+                let what = format!("there is no [chats.{platform}]");
+                let advice = format!("give its tokens there; docs/{platform}.md shows how");
+                self.advise(at.clone(), what, advice);
             }
         } else if KNOWN.contains(&platform) {
             let what = format!("{platform} is not built into this version of lastgood");
@@ -66,12 +70,20 @@ impl Rules<'_> {
         }
     }
 
+    /// Whether the file says how to get there.
+    fn connected(&self, platform: &str) -> bool {
+        platform == "terminal" || self.tree.get(&keys!["chats", platform]).is_some()
+    }
+
     fn platform_of(&mut self, at: Path, who: &Who) {
         let platform = who.platform.as_str();
-        if platform == OS || CHATS.contains(&platform) {
+        if platform == OS || (CHATS.contains(&platform) && self.connected(platform)) {
             return;
         }
-        if KNOWN.contains(&platform) {
+        if CHATS.contains(&platform) {
+            let what = format!("there is no [chats.{platform}]");
+            self.warn(at, what, "they can act only from a command line, through [operators]");
+        } else if KNOWN.contains(&platform) {
             let what = format!("{platform} is not built into this version of lastgood");
             self.warn(at, what, "they can act only from a command line, through [operators]");
         } else {

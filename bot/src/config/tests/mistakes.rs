@@ -1,6 +1,6 @@
 //! One mistake, or a few, and the exact message for each. Lines count from `SMALL`'s first, which is empty.
 
-use super::{SMALL, problems};
+use super::{SMALL, Secrets, problems};
 
 /// `SMALL` with a part replaced.
 fn with(from: &str, to: &str) -> String {
@@ -162,7 +162,14 @@ fn people_rooms_and_approvals() {
     expect(
         &with(r#"room = "terminal:""#, r#"room = "slack:#incidents""#),
         &[
-            "4:8: services.checkout.room: slack is not built into this version of lastgood; rooms can be on: terminal",
+            "4:8: services.checkout.room: there is no [chats.slack]; give its tokens there; docs/slack.md shows how",
+        ],
+    );
+    expect(
+        &with(r#"room = "terminal:""#, r#"room = "discord:#incidents""#),
+        &[
+            "4:8: services.checkout.room: discord is not built into this version of lastgood; rooms can be on: \
+             terminal, slack",
         ],
     );
     expect(
@@ -328,6 +335,49 @@ fn health_and_times() {
 }
 
 #[test]
+fn slack() {
+    let secrets = Secrets::new();
+    let slack = |lines: &str| {
+        let text = with(r#"room = "terminal:""#, r#"room = "slack:#incidents""#);
+        let text = format!("{text}[chats.slack]\n{lines}");
+        let named = secrets.put_in(&text);
+        // The files' folder differs from run to run.
+        problems(&named)
+            .into_iter()
+            .map(|problem| problem.replace(&secrets.path("").display().to_string(), ""))
+            .collect::<Vec<_>>()
+    };
+    let good = r#"token = { env = "SLACK_BOT_TOKEN" }
+"#;
+    assert_eq!(slack(&format!("{good}app_token = {{ env = \"SLACK_APP_TOKEN\" }}")), [""; 0]);
+    assert_eq!(
+        slack(good),
+        [
+            "x.toml:14:8: chats.slack.app_token: missing: Socket Mode needs an app token (or set mode = \"http\" and \
+          signing_secret)"
+        ]
+    );
+    assert_eq!(
+        slack(&format!("{good}mode = \"http\"")),
+        [
+            "x.toml:14:8: chats.slack.signing_secret: missing: without it nobody could tell Slack's requests from others \
+          (\"Basic Information\", \"Signing Secret\")"
+        ]
+    );
+    assert_eq!(
+        slack("token = { env = \"SLACK_APP_TOKEN\" }"),
+        [
+            "x.toml:15:1: chats.slack.token: file SLACK_APP_TOKEN holds an app token (xapp-…); needed is the bot token, from \
+          \"Install App\": xoxb-…"
+        ]
+    );
+    assert_eq!(
+        slack(&format!("{good}app_token = {{ env = \"SLACK_APP_TOKEN\" }}\nsockets = 11")),
+        ["x.toml:17:1: chats.slack.sockets: an app may have 1 to 10, over all its replicas"]
+    );
+}
+
+#[test]
 fn server() {
     expect(
         &end("[http]\nlisten = \"8080\""),
@@ -408,9 +458,9 @@ fn server() {
     );
     expect(&end("[log]\nformat = 99999999999999999999"), &["15:10: the number is too large"]);
     expect(
-        &end("[chat]\nx = 1"),
+        &end("[what]\nx = 1"),
         &[
-            r#"14:2: chat: unknown key; known here: "store", "http", "log", "operators", "pagers", "services""#,
+            r#"14:2: what: unknown key; known here: "store", "http", "log", "operators", "chats", "pagers", "services""#,
         ],
     );
 }

@@ -49,7 +49,7 @@ fn what_works_but_looks_wrong_is_a_warning() {
         (
             "commander = \"slack:U1\"\n",
             vec![
-                "10:13: services.checkout.commander: slack is not built into this version of lastgood; \
+                "10:13: services.checkout.commander: there is no [chats.slack]; \
                  they can act only from a command line, through [operators]",
             ],
         ),

@@ -1,0 +1,61 @@
+//! Texts to the length that Slack takes.
+
+/// What stands for characters that no message needs and some clients choke on.
+fn clean(c: char) -> char {
+    if c.is_control() && c != '\n' { ' ' } else { c }
+}
+
+/// As it is, without line feeds and control characters.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c == '\n' { ' ' } else { clean(c) }).collect()
+}
+
+/// As it is, without control characters but line feeds.
+pub(super) fn lines(text: &str) -> String {
+    text.chars().map(clean).collect()
+}
+
+/// Slack counts as JavaScript does: in UTF-16 units.
+pub(super) fn length(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+/// The text, or its beginning and an ellipsis.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if length(text) <= most {
+        return text.to_owned();
+    }
+    let mut left = most.saturating_sub(1);
+    let kept: String = text
+        .chars()
+        .take_while(|c| {
+            let fits = c.len_utf16() <= left;
+            left = if fits { left - c.len_utf16() } else { 0 };
+            fits
+        })
+        .collect();
+    if most == 0 { String::new() } else { format!("{}…", kept.trim_end()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_stays_and_what_does_not_says_so() {
+        for (text, most, wanted) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("ab cd", 4, "ab…"),
+            ("🔴🔴", 4, "🔴🔴"),
+            ("🔴🔴🔴", 4, "🔴…"),
+            ("abc", 0, ""),
+            ("", 0, ""),
+        ] {
+            assert_eq!(cut(text, most), wanted, "{text} {most}");
+            assert!(length(&cut(text, most)) <= most, "{text}");
+        }
+        assert_eq!(one_line("a\nb\0c\u{1b}"), "a b c ");
+        assert_eq!(lines("a\nb\0"), "a\nb ");
+    }
+}
