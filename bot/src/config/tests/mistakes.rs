@@ -373,7 +373,7 @@ fn slack() {
     );
     assert_eq!(
         slack(&format!("{good}app_token = {{ env = \"SLACK_APP_TOKEN\" }}\nsockets = 11")),
-        ["x.toml:17:1: chats.slack.sockets: an app may have 1 to 10, over all its replicas"]
+        ["x.toml:17:11: chats.slack.sockets: an app may have 1 to 10, over all its replicas"]
     );
 }
 
@@ -458,9 +458,9 @@ fn server() {
     );
     expect(&end("[log]\nformat = 99999999999999999999"), &["15:10: the number is too large"]);
     expect(
-        &end("[what]\nx = 1"),
+        &end("[xyzzy]\nx = 1"),
         &[
-            r#"14:2: what: unknown key; known here: "store", "http", "log", "operators", "chats", "pagers", "services""#,
+            r#"14:2: xyzzy: unknown key; known here: "store", "http", "log", "operators", "chats", "pagers", "services""#,
         ],
     );
 }
