@@ -13,6 +13,7 @@ use crate::{
         adapters::{Section, Unfit},
     },
     engine::{Engine, Executor},
+    inbound::chat::Hears,
     service::{Metric, Pool, Room, Service, Services},
     store::{self, Store, StoreError},
 };
@@ -116,6 +117,7 @@ fn service(
         id: name.into(),
         environment: from.environment.clone(),
         rooms: from.rooms().map(room).collect(),
+        hears: Hears { alerts: from.alerts.clone(), messages: from.alert_messages.clone() },
         approvers: from.approvers.iter().map(ToString::to_string).collect(),
         commander: from.commander.as_ref().map(actor),
         depends_on: from.depends_on.iter().map(|other| other.as_str().into()).collect(),

@@ -11,6 +11,8 @@ use lastgood_adapters::{
 };
 use lastgood_core::{Actor, Millis, ServiceId, rollback::Policy, verdict::Tolerance};
 
+use crate::inbound::chat::Hears;
+
 /// Where cards of a service go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Room {
@@ -53,6 +55,8 @@ pub struct Service {
     pub id: ServiceId,
     pub environment: String,
     pub rooms: Vec<Room>,
+    /// Which messages in these rooms are its alerts.
+    pub hears: Hears,
     /// Users and groups, `platform:name`.
     pub approvers: Vec<String>,
     pub commander: Option<Actor>,

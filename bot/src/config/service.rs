@@ -9,7 +9,10 @@ use super::{
     adapters::{Metric, Registry, Shifter, probe},
     names::{Room, Who},
 };
-use crate::inbound::matcher::{Labels, Matchers};
+use crate::inbound::{
+    chat::Pattern,
+    matcher::{Labels, Matchers},
+};
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Service {
@@ -20,6 +23,9 @@ pub struct Service {
     /// All must match; without any, no alert is this service's.
     #[serde(default)]
     pub alerts: Vec<Matchers>,
+    /// Messages of other programs in its rooms that are its alerts, beside those that are recognised.
+    #[serde(default)]
+    pub alert_messages: Vec<Pattern>,
     #[serde(default)]
     pub depends_on: Vec<String>,
     #[serde(default)]

@@ -2,6 +2,7 @@
 //! nothing here can hold up a rollback; sending works the queue off, room by room, in the order of each thread.
 
 mod project;
+mod rooms;
 mod send;
 mod together;
 
@@ -63,18 +64,20 @@ impl Delivery {
     /// Works until `stop` turns true. Does nothing while another replica has this role.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut committed = self.engine.store.committed();
-        let mut rooms = send::Rooms::default();
-        let mut sending: JoinSet<(String, send::Pause)> = JoinSet::new();
+        let mut rooms = rooms::Rooms::default();
+        let mut sending: JoinSet<(String, rooms::Pause)> = JoinSet::new();
         loop {
+            // Noted before anything is read: what is committed meanwhile is looked for in another round.
+            let commits = *committed.borrow_and_update();
             if self.engine.lease().delivers()
-                && let Err(error) = self.round(&mut rooms, &mut sending).await
+                && let Err(error) = self.round(&mut rooms, commits, &mut sending).await
             {
                 tracing::error!(%error, "chat is behind: events can't be projected now");
             }
             tokio::select! {
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
                 Ok(()) = committed.changed() => {}
-                Some(Ok((room, pause))) = sending.join_next() => rooms.done(&room, pause),
+                Some(Ok((room, pause))) = sending.join_next() => rooms.done(&room, &pause),
                 () = tokio::time::sleep(rooms.wake().min(POLL)) => {}
             }
         }
@@ -89,8 +92,9 @@ impl Delivery {
 
     async fn round(
         &self,
-        rooms: &mut send::Rooms,
-        sending: &mut JoinSet<(String, send::Pause)>,
+        rooms: &mut rooms::Rooms,
+        commits: u64,
+        sending: &mut JoinSet<(String, rooms::Pause)>,
     ) -> Result<()> {
         for (rollback, news) in store::rollbacks::behind(self.engine.store.reader()).await? {
             if let Err(error) = project::project(&self.engine, rollback, news).await {
@@ -100,9 +104,13 @@ impl Delivery {
         for room in store::messages::waiting_rooms(self.engine.store.reader()).await? {
             let platform = room.split(':').next().unwrap_or_default();
             let Some(chat) = self.chats.get(platform) else { continue };
-            if rooms.begin(&room) {
-                let worker =
-                    send::Worker { engine: self.engine.clone(), chat: chat.clone(), room: room.clone() };
+            if let Some(turn) = rooms.begin(&room, commits) {
+                let worker = send::Worker {
+                    engine: self.engine.clone(),
+                    chat: chat.clone(),
+                    room: room.clone(),
+                    posts: turn.posts,
+                };
                 sending.spawn(async move {
                     let pause = worker.work_off().await;
                     (room, pause)

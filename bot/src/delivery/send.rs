@@ -1,9 +1,10 @@
-//! Sending: one worker per room. Posts of a thread go in their order; of a card only the latest revision goes. Before a
+//! Sending: one worker per room. Posts of a thread go in their order; of a card only the latest revision goes, as soon as it
+//! can. A thread that was opened for somebody's message goes into that message's thread, root card and all. Before a
 //! message leaves, that it does is written down; so after a crash or a lost answer it is looked for first, where the
 //! platform lets us look, and sent again where it does not.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use lastgood_adapters::{
 };
 use lastgood_core::Millis;
 
-use super::project::nonce;
+use super::{project::nonce, rooms::Pause};
 use crate::{
     engine::Engine,
     store::{
@@ -29,41 +30,13 @@ const MAX_BACKOFF: Millis = 30_000;
 /// Tries of one message before it is set aside: more than a day at the longest wait.
 const MAX_ATTEMPTS: i64 = 3_000;
 
-/// How long a room rests.
-pub(super) type Pause = Duration;
-
-/// Rooms of this process: which are being worked off, and which rest until when.
-#[derive(Default)]
-pub(super) struct Rooms {
-    busy: HashSet<String>,
-    rest: HashMap<String, Instant>,
-}
-
-impl Rooms {
-    /// Whether a worker may start on this room now.
-    pub fn begin(&mut self, room: &str) -> bool {
-        let rested = self.rest.get(room).is_none_or(|until| *until <= Instant::now());
-        rested && self.busy.insert(room.to_owned())
-    }
-
-    pub fn done(&mut self, room: &str, pause: Pause) {
-        self.busy.remove(room);
-        self.rest.insert(room.to_owned(), Instant::now() + pause);
-    }
-
-    /// Until the next resting room may go on.
-    pub fn wake(&self) -> Duration {
-        let now = Instant::now();
-        let waits = self.rest.values().map(|until| until.saturating_duration_since(now));
-        waits.filter(|wait| !wait.is_zero()).min().unwrap_or(Duration::MAX)
-    }
-}
-
 /// What a try came to, for the messages behind it.
 enum Tried {
     Sent,
     /// The thread waits for this message.
     Held,
+    /// Only this message waits: it is an edit, and nothing depends on it.
+    Waits(Duration),
     /// The whole room waits.
     RoomHeld(Duration),
 }
@@ -72,6 +45,8 @@ pub(super) struct Worker {
     pub engine: Engine,
     pub chat: Arc<dyn Chat>,
     pub room: String,
+    /// New messages may go; while the room rests for its pace, only edits do.
+    pub posts: bool,
 }
 
 impl Worker {
@@ -81,7 +56,7 @@ impl Worker {
             Ok(pause) => pause,
             Err(error) => {
                 tracing::error!(%error, room = self.room, "messages can't be sent now");
-                Duration::from_secs(1)
+                Pause::all(Duration::from_secs(1))
             }
         }
     }
@@ -89,9 +64,8 @@ impl Worker {
     async fn try_all(&self) -> Result<Pause> {
         let pace = self.chat.abilities().pace;
         let mut held: HashSet<i64> = HashSet::new();
-        let mut sent_before = false;
-        let mut wait = None;
-        for message in store::messages::open(self.engine.store.reader(), &self.room).await? {
+        let (mut posts, mut pause) = (self.posts, Pause::default());
+        for message in store::messages::open(self.engine.store.reader(), &self.room, posts).await? {
             let message = match message {
                 Ok(message) => message,
                 Err(unreadable) => {
@@ -99,34 +73,35 @@ impl Worker {
                     continue;
                 }
             };
-            if held.contains(&message.thread.0) {
+            let edit = message.is_edit();
+            if !edit && (!posts || held.contains(&message.thread.0)) {
                 continue;
             }
             let left = message.not_before - self.engine.now();
             if left > 0 {
-                held.insert(message.thread.0);
-                wait = Some(wait.map_or(left, |wait: Millis| wait.min(left)));
+                if !edit {
+                    held.insert(message.thread.0);
+                }
+                pause.look_again(Duration::from_millis(left.unsigned_abs()));
                 continue;
             }
             if self.engine.lease().remaining().is_none() || !self.engine.lease().delivers() {
-                return Ok(Duration::from_secs(1));
+                return Ok(Pause { all: Duration::from_secs(1), ..pause });
             }
-            if sent_before && !pace.is_zero() {
+            let tried = self.send(&message).await?;
+            if !edit && !pace.is_zero() {
                 // One at a time at the platform's pace; what becomes newer meanwhile is found in the next round.
-                return Ok(pace);
+                posts = false;
+                pause.posts_from = Some(Instant::now() + pace);
             }
-            sent_before = true;
-            match self.send(&message).await? {
+            match tried {
                 Tried::Sent => {}
                 Tried::Held => drop(held.insert(message.thread.0)),
-                Tried::RoomHeld(pause) => return Ok(pause),
+                Tried::Waits(wait) => pause.look_again(wait),
+                Tried::RoomHeld(all) => return Ok(Pause { all, ..pause }),
             }
         }
-        // Without a rest, a room of which everything waits would be looked through again at once, and again. Not for long: other
-        // threads may get something to say meanwhile.
-        let rest =
-            wait.map_or(Duration::ZERO, |left| Duration::from_millis(left.clamp(10, 1_000).unsigned_abs()));
-        Ok(if sent_before { pace.max(rest) } else { rest })
+        Ok(pause)
     }
 
     async fn set_aside(&self, unreadable: &Unreadable) -> Result<()> {
@@ -136,8 +111,7 @@ impl Worker {
     }
 
     async fn send(&self, message: &Message) -> Result<Tried> {
-        let is_root = message.slot == ROOT;
-        if let (true, Some(reference)) = (message.status == "sent", &message.reference) {
+        if let (true, Some(reference)) = (message.is_edit(), &message.reference) {
             let reference = MessageRef(reference.clone());
             return match self.chat.update(&reference, &message.card).await {
                 Ok(()) => self.sent(message, &reference).await,
@@ -145,15 +119,18 @@ impl Worker {
                 Err(fault) => self.failed(message, &fault, "sent").await,
             };
         }
-        let root = if is_root {
-            None
-        } else {
-            store::messages::root_of(self.engine.store.reader(), message.thread, &self.room).await?
+        let anchor = self.anchor_of(message).await?;
+        let thread = match (&anchor, message.slot == ROOT) {
+            (Some(anchor), _) => Some(anchor.clone()),
+            (None, true) => None,
+            (None, false) => {
+                store::messages::root_of(self.engine.store.reader(), message.thread, &self.room).await?
+            }
         };
         let name = self.room.split_once(':').map_or("", |(_, name)| name);
         let outgoing = Outgoing {
             room: name.to_owned(),
-            thread: root.map(MessageRef),
+            thread: thread.map(MessageRef),
             nonce: message.nonce.clone(),
             card: message.card.clone(),
             broadcast: message.broadcast,
@@ -162,7 +139,8 @@ impl Worker {
             match self.chat.find(&outgoing).await {
                 // As it was sent then; a newer revision follows as an update.
                 Ok(Some(reference)) => return self.found(message, &reference).await,
-                Ok(None) => {}
+                // Where its thread is gone it is not, and posting it shows that again.
+                Ok(None) | Err(Fault::NotFound(_)) => {}
                 Err(fault) => return self.failed(message, &fault, "sending").await,
             }
         }
@@ -176,7 +154,7 @@ impl Worker {
         }
         match self.chat.post(&outgoing).await {
             Ok(reference) => self.sent(message, &reference).await,
-            Err(Fault::NotFound(_)) if outgoing.thread.is_some() => self.root_gone(message).await,
+            Err(Fault::NotFound(_)) if outgoing.thread.is_some() => self.root_gone(message, anchor).await,
             Err(fault @ Fault::Unknown(_)) => self.failed(message, &fault, "sending").await,
             Err(fault) => self.failed(message, &fault, "new").await,
         }
@@ -203,10 +181,18 @@ impl Worker {
         Ok(Tried::Held)
     }
 
-    /// The thread's root was deleted: the root is posted anew, and this message after it.
-    async fn root_gone(&self, message: &Message) -> Result<Tried> {
+    async fn anchor_of(&self, message: &Message) -> Result<Option<String>> {
+        store::anchors::of(self.engine.store.reader(), message.thread, &self.room).await
+    }
+
+    /// The thread's root was deleted, or the message that the thread answered: the root is posted anew, in the room, and this
+    /// message after it.
+    async fn root_gone(&self, message: &Message, anchor: Option<String>) -> Result<Tried> {
         let (id, thread, room, nonce) = (message.id, message.thread, self.room.clone(), nonce());
         write!(self.engine.store, |tx| {
+            if let Some(anchor) = &anchor {
+                tx.unanchor(thread, &room, anchor).await?;
+            }
             tx.root_anew(thread, &room, &nonce).await?;
             tx.message_later(id, "new", 0, "the thread's root was deleted").await
         })?;
@@ -233,6 +219,11 @@ impl Worker {
         let not_before = self.engine.now() + wait;
         write!(self.engine.store, |tx| tx.message_later(id, back_to, not_before, &text).await)?;
         let wait = Duration::from_millis(wait.unsigned_abs());
-        Ok(if matches!(fault, Fault::Unknown(_)) { Tried::Held } else { Tried::RoomHeld(wait) })
+        Ok(match fault {
+            // Platforms count edits apart from new messages: those go on.
+            Fault::RateLimited { .. } | Fault::Unknown(_) if message.is_edit() => Tried::Waits(wait),
+            Fault::Unknown(_) => Tried::Held,
+            _ => Tried::RoomHeld(wait),
+        })
     }
 }

@@ -46,6 +46,7 @@ pub fn service(world: &World, person: &Actor) -> anyhow::Result<Service> {
         id: ServiceId::from(world.service()),
         environment: "production".into(),
         rooms: vec![Room { platform: "terminal".into(), name: ROOM.into() }],
+        hears: Default::default(),
         approvers: super::approvers(person),
         commander: None,
         depends_on: vec![],
@@ -115,8 +116,11 @@ pub fn alert(measured: &world::Alert) -> Alert {
         starts_at: measured.starts_at,
         ends_at: None,
         firing: true,
-        title: summary.map_or(name.clone(), |summary| format!("{name}: {summary}")),
+        title: summary.map_or_else(|| name.clone(), |summary| format!("{name}: {summary}")),
         annotations: measured.annotations.clone().into_iter().collect(),
         ignore: false,
+        names: vec![name],
+        heard: None,
+        anchor: None,
     }
 }

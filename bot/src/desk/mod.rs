@@ -2,6 +2,7 @@
 //! silently ignored.
 
 mod commands;
+mod heard;
 mod kept;
 mod standing;
 
@@ -183,7 +184,8 @@ impl Inbox for Desk {
         let answer = match &incoming.what {
             What::Press { action, inputs } => self.press(&incoming, action, inputs).await,
             What::Command { text } => self.command(&incoming, text).await,
-            What::Posted(_) | What::Pointed(_) | What::Home => Ok(Answer::Done),
+            What::Posted(posted) => self.heard(&incoming, posted).await.map(|()| Answer::Done),
+            What::Pointed(_) | What::Home => Ok(Answer::Done),
         };
         answer.map_err(|error| {
             tracing::error!(%error, actor = incoming.actor.id, "could not be taken");

@@ -6,10 +6,14 @@ use lastgood_core::{
     rollback::{Alerting, Event},
 };
 
-use super::{Engine, commit, propose};
+use super::{
+    Engine, commit,
+    heard::{self, Known},
+    propose,
+};
 use crate::{
     service::Service,
-    store::{self, Result, StoreError, Tx, effects::Claimed},
+    store::{self, Result, StoreError, Tx, alerts::Fired, effects::Claimed},
 };
 
 /// More services than this, alerting within [`TOGETHER`], are likely to have one cause.
@@ -29,7 +33,16 @@ pub struct Alert {
     pub annotations: Vec<(String, String)>,
     /// Labelled `lastgood=ignore`: noted, and no proposal.
     pub ignore: bool,
+    /// What it is called: one that comes by webhook may be heard in chat, too.
+    pub names: Vec<String>,
+    /// Who told it in a chat room; none when it came by webhook.
+    pub heard: Option<String>,
+    /// The room and the message in whose thread the proposal goes.
+    pub anchor: Option<Anchor>,
 }
+
+/// A room, `platform:name`, and somebody else's message in it, as the platform's adapter refers to it.
+pub type Anchor = (String, String);
 
 /// What became of an alert, for the sender and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,13 +91,15 @@ impl Engine {
 type Done = (Taken, Vec<Claimed>);
 
 async fn fired(tx: &mut Tx, service: &Service, alert: &Alert, at: At, owner: Option<&str>) -> Result<Done> {
-    let known = tx.alert(&service.id, &alert.fingerprint, alert.starts_at).await?;
-    if let Some(known) = known.filter(|known| known.firing) {
-        write_down(tx, service, alert, known.thread, at).await?;
-        if let Some(thread) = known.thread {
-            redraw(tx, thread).await?;
+    match heard::known(tx, service, alert, at).await? {
+        Known::Seen => return Ok((Taken::Repeated, vec![])),
+        Known::Repeated(thread) => {
+            if let Some(thread) = thread {
+                redraw(tx, thread).await?;
+            }
+            return Ok((Taken::Repeated, vec![]));
         }
-        return Ok((Taken::Repeated, vec![]));
+        Known::New => {}
     }
     if alert.ignore {
         write_down(tx, service, alert, None, at).await?;
@@ -92,7 +107,7 @@ async fn fired(tx: &mut Tx, service: &Service, alert: &Alert, at: At, owner: Opt
     }
     let thread = match tx.open_thread(&service.id, at).await? {
         Some(thread) => thread,
-        None => tx.new_thread(&service.id, &alert.annotations, at).await?,
+        None => new_thread(tx, service, &alert.annotations, alert.anchor.as_ref(), at).await?,
     };
     write_down(tx, service, alert, Some(thread), at).await?;
     if let Some(active) = tx.active_rollback(&service.id).await? {
@@ -105,14 +120,41 @@ async fn fired(tx: &mut Tx, service: &Service, alert: &Alert, at: At, owner: Opt
     Ok((Taken::Opened, claimed))
 }
 
-async fn write_down(
+/// A thread answers the message that it was opened for: those that only join it go on elsewhere.
+pub(super) async fn new_thread(
+    tx: &mut Tx,
+    service: &Service,
+    annotations: &[(String, String)],
+    anchor: Option<&Anchor>,
+    at: At,
+) -> Result<ThreadId> {
+    let thread = tx.new_thread(&service.id, annotations, at).await?;
+    if let Some((room, reference)) = anchor {
+        tx.anchor(thread, room, reference).await?;
+    }
+    Ok(thread)
+}
+
+pub(super) async fn write_down(
     tx: &mut Tx,
     service: &Service,
     alert: &Alert,
     thread: Option<ThreadId>,
     at: At,
 ) -> Result<()> {
-    tx.alert_fired(&service.id, &alert.fingerprint, alert.starts_at, &alert.title, thread, at).await
+    tx.alert_fired(&as_fired(service, alert, thread), at).await
+}
+
+pub(super) fn as_fired<'a>(service: &'a Service, alert: &'a Alert, thread: Option<ThreadId>) -> Fired<'a> {
+    Fired {
+        service: &service.id,
+        fingerprint: &alert.fingerprint,
+        starts_at: alert.starts_at,
+        title: &alert.title,
+        thread,
+        heard: alert.heard.as_deref(),
+        names: &alert.names,
+    }
 }
 
 /// The count on the card changes, and nothing else.
@@ -131,8 +173,9 @@ async fn resolved(
     owner: Option<&str>,
 ) -> Result<Done> {
     let ended_at = alert.ends_at.unwrap_or(at).min(at);
+    let others = heard::over(tx, service, alert, ended_at, at).await?;
     let (ended, still_firing) = tx.alert_resolved(&service.id, &alert.fingerprint, ended_at).await?;
-    if ended == 0 || still_firing > 0 {
+    if ended + others == 0 || still_firing > 0 {
         return Ok((Taken::Resolved, vec![]));
     }
     let Some(active) = tx.active_rollback(&service.id).await? else { return Ok((Taken::Resolved, vec![])) };

@@ -46,7 +46,7 @@ pub async fn history(db: &AnyPool, service: &ServiceId, now: At, limit: i64) -> 
 }
 
 fn spans(times: Vec<(At, Option<At>)>, now: At) -> Vec<Span> {
-    times.into_iter().map(|(from, to)| Span { from, to: to.unwrap_or(now) }).collect()
+    times.into_iter().map(|(from, to)| Span { from, to: to.unwrap_or(now).min(now) }).collect()
 }
 
 /// From its record to the next one that took traffic: a canary of something newer ends being alone, too.

@@ -8,6 +8,7 @@ mod changes;
 mod commit;
 mod effects;
 mod executor;
+mod heard;
 pub mod incidents;
 pub mod inventory;
 mod lease;

@@ -6,7 +6,11 @@ use lastgood_core::{
     rollback::{Alerting, Kind, Opening},
 };
 
-use super::{Engine, commit};
+use super::{
+    Engine,
+    alerts::{self, Anchor},
+    commit,
+};
 use crate::{
     service::Service,
     store::{Result, StoreError, Tx, effects::Claimed},
@@ -28,6 +32,14 @@ impl Engine {
     /// # Errors
     /// `NotFound` for a service that is not declared, `Busy` when a run of it is active.
     pub async fn propose(&self, ask: &Ask) -> Result<RollbackId> {
+        self.propose_at(ask, None).await
+    }
+
+    /// As `propose`, for somebody who pointed at a message: a thread that is opened for it is that message's own.
+    ///
+    /// # Errors
+    /// As `propose`.
+    pub async fn propose_at(&self, ask: &Ask, anchor: Option<&Anchor>) -> Result<RollbackId> {
         let service = self.service(&ask.service)?;
         let (at, owner) = (self.now(), self.owner());
         let (id, claimed) = write!(self.store, |tx| {
@@ -43,7 +55,7 @@ impl Engine {
             }
             let thread = match tx.open_thread(&service.id, at).await? {
                 Some(thread) => thread,
-                None => tx.new_thread(&service.id, &[], at).await?,
+                None => alerts::new_thread(tx, &service, &[], anchor, at).await?,
             };
             let mut opening = opening(tx, &service, thread, at).await?;
             opening.by = Some(ask.by.clone());

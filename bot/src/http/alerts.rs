@@ -73,6 +73,9 @@ fn concerning(service: &str, alert: &alertmanager::Alert) -> Alert {
         title: alert.title.clone(),
         annotations: annotations.chain(generator).chain(sender).collect(),
         ignore: alert.labels.get(LABEL).is_some_and(|value| value == IGNORE),
+        names: alert.labels.get("alertname").into_iter().chain([&alert.title]).cloned().collect(),
+        heard: None,
+        anchor: None,
     }
 }
 

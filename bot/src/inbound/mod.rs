@@ -2,5 +2,6 @@
 //! never a half-checked one.
 
 pub mod alertmanager;
+pub mod chat;
 pub mod deployment;
 pub mod matcher;

@@ -15,6 +15,19 @@ pub struct Known {
     pub firing: bool,
 }
 
+/// A firing alert, to be written down.
+#[derive(Debug, Clone, Copy)]
+pub struct Fired<'a> {
+    pub service: &'a ServiceId,
+    pub fingerprint: &'a str,
+    pub starts_at: At,
+    pub title: &'a str,
+    pub thread: Option<ThreadId>,
+    /// Who told it in a chat room; none by webhook.
+    pub heard: Option<&'a str>,
+    pub names: &'a [String],
+}
+
 /// A conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thread {
@@ -41,14 +54,20 @@ pub async fn thread(db: &AnyPool, id: ThreadId) -> Result<Option<Thread>> {
     }))
 }
 
-/// When alerts of a service were firing, since a time: noise for the soak.
+/// When alerts of a service were firing, since a time: noise for the soak. One that was heard in chat ends, if nobody says
+/// so, a while after it was heard last.
 ///
 /// # Errors
 /// As the database says.
 pub async fn firing_times(db: &AnyPool, service: &ServiceId, since: At) -> Result<Vec<(At, Option<At>)>> {
-    let sql =
-        "SELECT starts_at, ended_at FROM alerts WHERE service = $1 AND (ended_at IS NULL OR ended_at >= $2)";
-    Ok(sqlx::query_as(sql).bind(service.0.clone()).bind(since).fetch_all(db).await?)
+    let sql = "SELECT starts_at, CASE WHEN ended_at IS NULL AND heard <> '' THEN last_at + $3 ELSE ended_at END \
+               FROM alerts WHERE service = $1 AND status <> 'same' AND (ended_at IS NULL OR ended_at >= $2)";
+    Ok(sqlx::query_as(sql)
+        .bind(service.0.clone())
+        .bind(since)
+        .bind(super::heard::LASTS)
+        .fetch_all(db)
+        .await?)
 }
 
 /// Services for which an alert first arrived since a time.
@@ -87,29 +106,23 @@ impl Tx {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn alert_fired(
-        &mut self,
-        service: &ServiceId,
-        fingerprint: &str,
-        starts_at: At,
-        title: &str,
-        thread: Option<ThreadId>,
-        now: At,
-    ) -> Result<()> {
+    pub async fn alert_fired(&mut self, fired: &Fired<'_>, now: At) -> Result<()> {
         let sql = "INSERT INTO alerts (service, fingerprint, starts_at, thread, title, status, received_at, last_at, \
-                   count) VALUES ($1, $2, $3, $4, $5, 'firing', $6, $6, 1) \
+                   count, heard, names) VALUES ($1, $2, $3, $4, $5, 'firing', $6, $6, 1, $7, $8) \
                    ON CONFLICT (service, fingerprint, starts_at) DO UPDATE SET \
                    last_at = excluded.last_at, count = alerts.count + 1, status = 'firing', ended_at = NULL";
         sqlx::query(sql)
-            .bind(service.0.clone())
-            .bind(clean(fingerprint))
-            .bind(starts_at)
-            .bind(thread.map(|t| t.0))
-            .bind(clean(title))
+            .bind(fired.service.0.clone())
+            .bind(clean(fired.fingerprint))
+            .bind(fired.starts_at)
+            .bind(fired.thread.map(|t| t.0))
+            .bind(clean(fired.title))
             .bind(now)
+            .bind(fired.heard.unwrap_or_default().to_owned())
+            .bind(clean(&serde_json::to_string(fired.names).unwrap_or_else(|_| "[]".into())))
             .execute(self.conn())
             .await?;
-        if let Some(thread) = thread {
+        if let Some(thread) = fired.thread {
             let sql = "UPDATE threads SET alerts = alerts + 1 WHERE id = $1";
             sqlx::query(sql).bind(thread.0).execute(self.conn()).await?;
         }

@@ -74,13 +74,25 @@ pub struct Unreadable {
     pub why: String,
 }
 
-/// Everything unsent of a room, in order.
+impl Message {
+    /// Whether the platform has it, and only shows an older revision.
+    pub fn is_edit(&self) -> bool {
+        self.status == "sent" && self.reference.is_some()
+    }
+}
+
+/// Everything unsent of a room, in order; without `posts`, edits only.
 ///
 /// # Errors
 /// As the database says.
-pub async fn open(db: &AnyPool, room: &str) -> Result<Vec<std::result::Result<Message, Unreadable>>> {
+pub async fn open(
+    db: &AnyPool,
+    room: &str,
+    posts: bool,
+) -> Result<Vec<std::result::Result<Message, Unreadable>>> {
+    let which = if posts { "" } else { "AND status = 'sent' " };
     let sql = format!(
-        "{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' \
+        "{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' {which}\
                        ORDER BY CASE WHEN slot = 'root' THEN 0 ELSE 1 END, id LIMIT 200"
     );
     let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(room.to_owned()).fetch_all(db).await?;

@@ -12,9 +12,11 @@ mod notify;
 mod open;
 
 pub mod alerts;
+pub mod anchors;
 pub mod audit;
 pub mod deliveries;
 pub mod effects;
+pub mod heard;
 pub mod incidents;
 pub mod messages;
 pub mod releases;

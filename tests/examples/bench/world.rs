@@ -136,6 +136,7 @@ fn timed(of: &Service, calls: &Calls) -> Service {
         id: of.id.clone(),
         environment: of.environment.clone(),
         rooms: of.rooms.clone(),
+        hears: of.hears.clone(),
         approvers: of.approvers.clone(),
         commander: of.commander.clone(),
         depends_on: of.depends_on.clone(),

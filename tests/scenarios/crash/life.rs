@@ -51,6 +51,7 @@ pub fn service(
         id: name.into(),
         environment: "production".into(),
         rooms: vec![Room { platform: PLATFORM.into(), name: ROOM.into() }],
+        hears: Default::default(),
         approvers: vec![approver.id.clone()],
         commander: None,
         depends_on: vec![],

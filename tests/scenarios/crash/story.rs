@@ -104,6 +104,9 @@ pub fn alert(service: &str) -> Alert {
         title: "HighErrorRate".into(),
         annotations: vec![("summary".into(), "30 % of requests fail".into())],
         ignore: false,
+        names: vec!["HighErrorRate".into()],
+        heard: None,
+        anchor: None,
     }
 }
 

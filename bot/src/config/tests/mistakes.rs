@@ -218,6 +218,13 @@ fn references_and_secrets() {
         &[r#"5:11: services.checkout.alerts[0]: bad regular expression "(": unclosed group"#],
     );
     expect(
+        &plus(r#"alert_messages = ['ALARM: .*checkout', '(?P<resolved>OK', 'down|']"#),
+        &[
+            "5:40: services.checkout.alert_messages[1]: not a regular expression: unclosed group",
+            "5:59: services.checkout.alert_messages[2]: it matches every message",
+        ],
+    );
+    expect(
         &plus(r#"page = ["oncall"]"#),
         &[r#"5:9: services.checkout.page[0]: there is no pager "oncall"; no pager is declared"#],
     );
