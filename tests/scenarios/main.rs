@@ -7,3 +7,4 @@ mod haproxy;
 mod harness;
 mod outside;
 mod packaging;
+mod slack;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use lastgood::{app::App, chat::Talk, config::Config, delivery::Chats, http};
+use lastgood::{app::App, chat::Talk, config::Config, delivery::Chats, engine::Executor, http};
 use lastgood_adapters::chat::Chat;
 use lastgood_tests::{client, standin::chat::Platform};
 use serde_json::Value;
@@ -21,10 +21,24 @@ impl Bot {
         let (config, _) = Config::parse(configuration, "lastgood.toml")
             .unwrap_or_else(|problems| panic!("{problems:#?}\n{configuration}"));
         let (app, executor) = App::open(config).await.unwrap();
+        let chats = Chats::new([("terminal".to_owned(), platform.clone() as Arc<dyn Chat>)]);
+        Self::run(app, executor, chats).await
+    }
+
+    /// As `start`, on the chats that the configuration names.
+    pub async fn configured(configuration: &str) -> Self {
+        client::tls();
+        let (config, _) = Config::parse(configuration, "lastgood.toml")
+            .unwrap_or_else(|problems| panic!("{problems:#?}\n{configuration}"));
+        let (app, executor) = App::open(config).await.unwrap();
+        let chats = lastgood::chat::configured(&app).unwrap();
+        Self::run(app, executor, chats).await
+    }
+
+    async fn run(app: App, executor: Executor, chats: Chats) -> Self {
         executor.join().await.unwrap();
         let listener = http::bind(app.config.http.listen).await.unwrap();
         let (stop, stopped) = watch::channel(false);
-        let chats = Chats::new([("terminal".to_owned(), platform.clone() as Arc<dyn Chat>)]);
         let own = app.clone();
         let working = tokio::spawn(async move {
             let talk = Talk::new(&own, chats);

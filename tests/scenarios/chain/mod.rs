@@ -2,13 +2,13 @@
 //! Every scenario reads as what people do; the world is read back by the test itself, never believed.
 
 mod alerts;
-mod bot;
+pub mod bot;
 mod broken;
-mod outside;
+pub mod outside;
 mod people;
 mod processes;
 mod serve;
-mod stage;
+pub mod stage;
 mod switching;
 mod whole;
-mod world;
+pub mod world;

@@ -207,6 +207,11 @@ pub fn payload(alerts: &[(&str, &str)], since: &str) -> Value {
 
 /// Compares a thread with its snapshot, less what differs from run to run.
 pub fn snapshot(name: &str, thread: &Thread) {
+    compare(name, &thread.transcript());
+}
+
+/// As `snapshot`, for a text.
+pub fn compare(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     for (pattern, with) in [
         (r"http://[a-zA-Z0-9.-]+:\d+", "http://HOST:PORT"),
@@ -226,5 +231,5 @@ pub fn snapshot(name: &str, thread: &Thread) {
     }
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(name, thread.transcript()));
+    settings.bind(|| insta::assert_snapshot!(name, text));
 }
