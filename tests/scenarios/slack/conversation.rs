@@ -22,6 +22,6 @@ async fn alert_to_recovery(way: Way) {
     assert_eq!(world.slack.press(&world.ana, &root, "Roll back to v2.4.0").await, Saw::Change);
     world.run_ends(1, "recovered").await;
     assert_eq!(world.stage.routed(), "blue");
-    snapshot("recovered", &world, &root);
+    snapshot("slack_recovered", &world, &root);
     world.ends().await;
 }
