@@ -119,6 +119,7 @@ fn service(
         rooms: from.rooms().map(room).collect(),
         hears: Hears { alerts: from.alerts.clone(), messages: from.alert_messages.clone() },
         approvers: from.approvers.iter().map(ToString::to_string).collect(),
+        fallback_approvers: from.fallback_approvers.iter().map(ToString::to_string).collect(),
         commander: from.commander.as_ref().map(actor),
         depends_on: from.depends_on.iter().map(|other| other.as_str().into()).collect(),
         policy: policy(from),

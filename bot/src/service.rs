@@ -59,6 +59,8 @@ pub struct Service {
     pub hears: Hears,
     /// Users and groups, `platform:name`.
     pub approvers: Vec<String>,
+    /// Approvers while a platform can't be asked who somebody is.
+    pub fallback_approvers: Vec<String>,
     pub commander: Option<Actor>,
     pub depends_on: Vec<ServiceId>,
     pub policy: Policy,

@@ -9,17 +9,18 @@ use serde_json::{Value, json};
 use super::{
     Context, Ended, Fault,
     context::operator,
-    output::{self, plain, say, table},
+    output::{self, plain, say, table as columns},
 };
 use crate::{
     app::App,
     clock::rfc3339,
+    command::table,
     store::{self, incidents::Incident, rollbacks::Saved},
 };
 
 #[derive(Debug, Subcommand)]
 pub enum What {
-    /// The open ones, newest first.
+    #[command(about = table::LIST.help)]
     List {
         /// The closed ones as well.
         #[arg(long)]
@@ -28,7 +29,7 @@ pub enum What {
         #[arg(long)]
         json: bool,
     },
-    /// One of them, with its rollbacks.
+    #[command(about = table::SHOW.help)]
     Show {
         /// INC-1
         id: IncidentId,
@@ -36,7 +37,7 @@ pub enum What {
         #[arg(long)]
         json: bool,
     },
-    /// Closes one, with its root cause.
+    #[command(about = table::CLOSE.help)]
     Close {
         /// INC-1
         id: IncidentId,
@@ -89,7 +90,7 @@ pub(super) fn rows(incidents: &[Incident]) -> String {
         ]
     };
     let rows: Vec<_> = incidents.iter().map(row).collect();
-    table(["INCIDENT", "SERVICE", "ROLLBACK", "OPENED", "CLOSED", "ROOT CAUSE"], &rows)
+    columns(["INCIDENT", "SERVICE", "ROLLBACK", "OPENED", "CLOSED", "ROOT CAUSE"], &rows)
 }
 
 pub(super) fn for_programs(of: &Incident) -> Value {
@@ -145,7 +146,7 @@ pub(super) fn runs_table(runs: &[Saved]) -> String {
         ]
     };
     let rows: Vec<_> = runs.iter().map(row).collect();
-    table(["ROLLBACK", "SERVICE", "PHASE", "OPENED", "FAILING", "TARGET", "COMMANDER"], &rows)
+    columns(["ROLLBACK", "SERVICE", "PHASE", "OPENED", "FAILING", "TARGET", "COMMANDER"], &rows)
 }
 
 fn word(saved: &Saved) -> &'static str {

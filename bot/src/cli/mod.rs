@@ -12,6 +12,7 @@ pub mod output;
 mod record;
 mod releases;
 mod rollback;
+mod said;
 mod serve;
 mod status;
 
@@ -19,12 +20,14 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+use crate::command::table;
+
 pub use context::{Context, Fault};
 pub use output::{note, say};
 
 /// Brings the last known-good version back, from an incident channel.
 #[derive(Debug, Parser)]
-#[command(name = "lastgood", version, about, arg_required_else_help = true)]
+#[command(name = "lastgood", version, about, arg_required_else_help = true, after_help = said::help())]
 pub struct Cli {
     /// The configuration file.
     #[arg(
@@ -52,18 +55,22 @@ enum Command {
     /// Records a deployment, so that it can be found, judged and returned to.
     Record(record::Args),
     /// Lists what was deployed to a service, newest first, with its marks.
+    #[command(visible_alias = table::HISTORY.name)]
     Releases(releases::Args),
-    /// Corrects the inventory: marks an artifact stable or unstable.
+    #[command(about = table::MARK.help)]
     Mark(mark::Args),
     /// May this artifact be deployed? Exits with 0 (allowed), 1 (denied) or 2 (could not tell).
     Gate(gate::Args),
     /// Lists, shows and closes incidents.
     #[command(subcommand)]
     Incident(incident::What),
-    /// Shows running rollbacks and open incidents.
+    #[command(about = table::STATUS.help)]
     Status(status::Args),
     /// Asks a running server whether it is up; for containers.
     Health(health::Args),
+    /// Commands that have no options here: as they are typed in chat.
+    #[command(external_subcommand)]
+    Said(Vec<String>),
 }
 
 /// What a command came to.
@@ -88,6 +95,7 @@ impl Cli {
             Command::Incident(what) => incident::run(&context, what).await,
             Command::Status(args) => status::run(&context, args).await,
             Command::Health(args) => health::run(&context, args).await,
+            Command::Said(words) => said::run(&context, &words).await,
         }
     }
 

@@ -30,6 +30,9 @@ pub struct Service {
     pub depends_on: Vec<String>,
     #[serde(default)]
     pub approvers: Vec<Who>,
+    /// They approve while the platform can't be asked.
+    #[serde(default)]
+    pub fallback_approvers: Vec<Who>,
     pub commander: Option<Who>,
     /// How many approvers have to say yes.
     #[serde(default = "one")]

@@ -48,6 +48,7 @@ pub fn service(world: &World, person: &Actor) -> anyhow::Result<Service> {
         rooms: vec![Room { platform: "terminal".into(), name: ROOM.into() }],
         hears: Default::default(),
         approvers: super::approvers(person),
+        fallback_approvers: Vec::new(),
         commander: None,
         depends_on: vec![],
         policy: Policy { every: 1_000, recover_within: 15_000, ..Policy::default() },

@@ -1,68 +1,252 @@
-//! Commands as text, from a chat or a terminal.
+//! Commands as text, from a chat or a command line.
 
 use lastgood_adapters::chat::{Answer, Incoming};
+use lastgood_core::{Actor, IncidentId, incident::Closing, inventory::Stability};
 
-use super::{Desk, private};
+use super::{Desk, standing};
 use crate::{
     command::{self, Command},
     delivery::Scene,
-    engine::{acts::Act, propose::Ask},
+    engine::{
+        acts::{Act, Delivery},
+        alerts::Anchor,
+        propose::Ask,
+    },
     render,
+    service::Service,
     store::{self, StoreError},
 };
 
+type Done = Result<Answer, StoreError>;
+
 impl Desk {
-    pub(super) async fn command(&self, incoming: &Incoming, text: &str) -> Result<Answer, StoreError> {
+    pub(super) async fn command(&self, incoming: &Incoming, text: &str) -> Done {
         let command = match command::parse(text) {
             Ok(command) => command,
             Err(error) => return Ok(private(&error.to_string())),
         };
-        match self.obey(incoming, command).await {
-            Err(StoreError::NotFound(text) | StoreError::Busy(text) | StoreError::Invalid(text)) => {
-                Ok(private(&text))
-            }
-            other => other,
-        }
+        told(self.obey(incoming, command).await)
     }
 
-    async fn obey(&self, incoming: &Incoming, command: Command) -> Result<Answer, StoreError> {
+    async fn obey(&self, incoming: &Incoming, command: Command) -> Done {
         match command {
             Command::Help => Ok(Answer::Private(render::answer("Commands", &command::help()))),
-            Command::Rollback { service, version, reason } => {
+            Command::Propose { service, version, reason } => {
                 let ask = Ask { service, by: incoming.actor.clone(), wanted: version, reason };
-                let id = self.engine.propose(&ask).await?;
-                Ok(Answer::Private(render::answer(
-                    &id.to_string(),
-                    "Reading what is live; the proposal follows here.",
-                )))
+                self.propose(incoming, ask).await
+            }
+            Command::Status => self.status().await,
+            Command::History { service } => self.history(&service).await,
+            Command::Mark { service, artifact, stable, reason } => {
+                self.mark(incoming, &service, &artifact, stable, &reason).await
             }
             Command::Stop { service } => {
-                let scene = self.active(&service).await?;
+                let scene = self.meant(incoming, service.as_deref()).await?;
                 self.act(&scene, 0, &Act::Stop, incoming).await
             }
-            Command::Commander { service, commander } => {
-                let scene = self.active(&service).await?;
+            Command::Commander { service, person } => {
+                let scene = self.meant(incoming, service.as_deref()).await?;
+                let commander = self.somebody(&person).await?;
                 self.act(&scene, 0, &Act::Command { commander }, incoming).await
             }
-            Command::Status => {
-                let recent = store::rollbacks::recent(self.engine.store.reader(), None, 10).await?;
-                let lines: Vec<_> = recent
-                    .iter()
-                    .map(|saved| {
-                        format!("{}  {}  {}", saved.state.id, saved.state.service, saved.state.phase.word())
-                    })
-                    .collect();
-                let text = if lines.is_empty() { "No rollback yet.".to_owned() } else { lines.join("\n") };
-                Ok(Answer::Private(render::answer("Rollbacks", &text)))
+            Command::Incidents => self.incidents().await,
+            Command::Incident { id } => self.incident(id).await,
+            Command::Close { id, root_cause, not_the_release } => {
+                self.close(incoming, id, &Closing { root_cause, not_the_release }).await
             }
         }
     }
 
-    async fn active(&self, service: &str) -> Result<Scene, StoreError> {
-        let service = self.engine.service(service)?;
-        let none = || StoreError::NotFound(format!("no rollback of {} is running", service.id));
-        let saved =
-            store::rollbacks::active(self.engine.store.reader(), &service.id).await?.ok_or_else(none)?;
-        Scene::load(&self.engine, saved.state.id).await
+    /// Opens a run for somebody; in the thread of what they pointed at or said it in, where a thread is opened at all.
+    pub(super) async fn propose(&self, incoming: &Incoming, ask: Ask) -> Done {
+        let service = self.engine.service(&ask.service).map_err(|error| or_a_command(&ask.service, error))?;
+        if let Some(refusal) = self.barred(&service, &incoming.actor).await {
+            return Ok(refusal);
+        }
+        if let Some(wanted) = &ask.wanted {
+            self.engine.resolve(&service.id, wanted).await.map_err(|error| match error {
+                StoreError::NotFound(text) => StoreError::NotFound(format!(
+                    "{text}; if {wanted:?} begins the reason, put that in quotes"
+                )),
+                other => other,
+            })?;
+        }
+        let room =
+            service.rooms.iter().find(|room| room.platform == self.platform && room.name == incoming.room);
+        let anchor: Option<Anchor> =
+            room.zip(incoming.thread.as_ref()).map(|(room, thread)| (room.to_string(), thread.0.clone()));
+        let delivery = Delivery { source: self.platform.clone(), id: incoming.delivery.clone() };
+        let id = self.engine.propose_at(&ask, anchor.as_ref(), Some(&delivery)).await?;
+        let text = match room {
+            Some(_) => "Reading what is live; the proposal follows here.".to_owned(),
+            None => {
+                let rooms: Vec<_> = service.rooms.iter().map(ToString::to_string).collect();
+                format!("Reading what is live; the proposal follows in {}.", rooms.join(", "))
+            }
+        };
+        Ok(Answer::Private(render::answer(&id.to_string(), &text)))
     }
+
+    async fn history(&self, service: &str) -> Done {
+        let service = self.engine.service(service)?;
+        let db = self.engine.store.reader();
+        let releases = store::releases::newest(db, &service.id, 15).await?;
+        let marks = store::releases::marks(db, &service.id).await?;
+        Ok(Answer::Private(render::history(&service.id, &releases, &|digest| {
+            marks.iter().find(|mark| mark.digest == *digest).map(|mark| mark.stability.clone())
+        })))
+    }
+
+    async fn mark(
+        &self,
+        incoming: &Incoming,
+        service: &str,
+        artifact: &str,
+        stable: bool,
+        reason: &str,
+    ) -> Done {
+        let service = self.engine.service(service)?;
+        if let Some(refusal) = self.refused(&service, incoming, "mark its artifacts").await {
+            return Ok(refusal);
+        }
+        let digest = self.engine.resolve(&service.id, artifact).await?;
+        let (stability, word) = match stable {
+            true => (Stability::Stable { by_person: true }, "stable"),
+            false => (Stability::Unstable { why: reason.to_owned(), provisional: false }, "unstable"),
+        };
+        self.engine.mark(&service.id.0, &digest, &stability, reason, &incoming.actor).await?;
+        let text = format!("{artifact} ({}) of {} is marked {word}.", digest.short(), service.id);
+        Ok(Answer::Private(render::answer("Marked", &text)))
+    }
+
+    async fn incident(&self, id: IncidentId) -> Done {
+        let db = self.engine.store.reader();
+        let missing =
+            || StoreError::NotFound(format!("there is no {id}; `incident list` shows the open ones"));
+        let incident = store::incidents::get(db, id).await?.ok_or_else(missing)?;
+        let recent = store::rollbacks::recent(db, Some(&incident.service), 1_000).await?;
+        let runs: Vec<_> = recent
+            .into_iter()
+            .filter(|saved| saved.state.thread == incident.thread)
+            .map(|saved| saved.state)
+            .collect();
+        let link = self.link_to(incident.thread, &incident.service).await?;
+        Ok(Answer::Private(render::incident(&incident, &runs, link)))
+    }
+
+    async fn close(&self, incoming: &Incoming, id: IncidentId, said: &Closing) -> Done {
+        let missing =
+            || StoreError::NotFound(format!("there is no {id}; `incident list` shows the open ones"));
+        let db = self.engine.store.reader();
+        let incident = store::incidents::get(db, id).await?.ok_or_else(missing)?;
+        let newest = store::rollbacks::newest_in(db, incident.thread).await?.ok_or_else(missing)?;
+        let scene = Scene::load(&self.engine, newest.state.id).await?;
+        if let Some(refusal) = self.may_not_close(&scene, &incident, &incoming.actor).await? {
+            return Ok(refusal);
+        }
+        self.engine.close_incident(id, said, &incoming.actor).await?;
+        Ok(Answer::Private(render::answer(&format!("{id} is closed"), &said.root_cause)))
+    }
+
+    /// The run of a service, or the only one of this thread or room.
+    async fn meant(&self, incoming: &Incoming, service: Option<&str>) -> Result<Scene, StoreError> {
+        if let Some(service) = service {
+            let service = self.engine.service(service)?;
+            let none = || StoreError::NotFound(format!("no rollback of {} is running", service.id));
+            let db = self.engine.store.reader();
+            let saved = store::rollbacks::active(db, &service.id).await?.ok_or_else(none)?;
+            return Scene::load(&self.engine, saved.state.id).await;
+        }
+        let mut here = Vec::new();
+        for service in self.engine.services.iter() {
+            let room = service
+                .rooms
+                .iter()
+                .find(|room| room.platform == self.platform && room.name == incoming.room);
+            let Some(room) = room else { continue };
+            let db = self.engine.store.reader();
+            let Some(saved) = store::rollbacks::active(db, &service.id).await? else { continue };
+            if let Some(thread) = &incoming.thread {
+                let (of, room) = (saved.state.thread, room.to_string());
+                let anchor = store::anchors::of(db, of, &room).await?;
+                let root = store::messages::root_of(db, of, &room).await?;
+                if anchor.or(root).is_some_and(|of| of == thread.0) {
+                    return Scene::load(&self.engine, saved.state.id).await;
+                }
+            }
+            here.push(saved.state);
+        }
+        match here.as_slice() {
+            [one] => Scene::load(&self.engine, one.id).await,
+            [] => {
+                Err(StoreError::NotFound("no rollback is running in this room: name the service".to_owned()))
+            }
+            many => {
+                let names: Vec<_> = many.iter().map(|state| state.service.0.clone()).collect();
+                let text =
+                    format!("several rollbacks are running in this room: name one of {}", names.join(", "));
+                Err(StoreError::Invalid(text))
+            }
+        }
+    }
+
+    /// Somebody who was named: `@slack:U024BE7LH`, `@ana`.
+    async fn somebody(&self, named: &str) -> Result<Actor, StoreError> {
+        let id = named.trim_start_matches('@');
+        let (platform, name) = id.split_once(':').unwrap_or((self.platform.as_str(), id));
+        let platform = if platform == crate::chat::TERMINAL { "os" } else { platform };
+        let id = format!("{platform}:{name}");
+        let Some(chat) = self.chats.get(platform) else { return Ok(Actor::new(id, name)) };
+        match chat.person(&id).await {
+            Ok(person) => Ok(Actor::new(id, person.name)),
+            Err(lastgood_adapters::Fault::NotFound(_)) => Err(StoreError::NotFound(format!(
+                "nobody is called {named:?} here: choose them from the list that opens after an @"
+            ))),
+            Err(fault) => {
+                tracing::warn!(%fault, id, "a name can't be asked");
+                Ok(Actor::new(id, name))
+            }
+        }
+    }
+
+    /// Why somebody who is neither approver nor commander may not do something to a service.
+    async fn refused(&self, service: &Service, incoming: &Incoming, what: &str) -> Option<Answer> {
+        let asked = standing::of(&self.chats, service, &incoming.actor).await;
+        if let Some(barred) = &asked.barred {
+            return Some(private(barred));
+        }
+        if asked.standing.approver || asked.standing.commander {
+            return None;
+        }
+        let text = format!("only an approver of {} or its commander may {what}", service.id);
+        Some(Answer::Private(standing::refusal(&text, service, &asked)))
+    }
+
+    async fn barred(&self, service: &Service, actor: &Actor) -> Option<Answer> {
+        standing::of(&self.chats, service, actor).await.barred.map(|barred| private(&barred))
+    }
+}
+
+/// A word that is no service may have been meant as a command.
+fn or_a_command(word: &str, error: StoreError) -> StoreError {
+    match (error, command::nearest(word)) {
+        (StoreError::NotFound(text), Some(near)) => {
+            StoreError::NotFound(format!("{text}; or did you mean the command {near:?}?"))
+        }
+        (error, _) => error,
+    }
+}
+
+/// What a person can do something about is an answer.
+pub(super) fn told(done: Done) -> Done {
+    match done {
+        Err(StoreError::NotFound(text) | StoreError::Busy(text) | StoreError::Invalid(text)) => {
+            Ok(private(&text))
+        }
+        other => other,
+    }
+}
+
+fn private(text: &str) -> Answer {
+    super::private(text)
 }

@@ -4,6 +4,8 @@
 mod commands;
 mod heard;
 mod kept;
+mod overview;
+mod pointed;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -59,6 +61,9 @@ impl Desk {
     }
 
     async fn press(&self, incoming: &Incoming, pressed: &str, inputs: &Inputs) -> Result<Answer, StoreError> {
+        if pressed == pointed::PROPOSE {
+            return self.asked(incoming, inputs).await;
+        }
         let action: Action = match pressed.parse() {
             Ok(action) => action,
             Err(error) => return Ok(private(&format!("{error}; look at the newest card"))),
@@ -92,18 +97,20 @@ impl Desk {
         incoming: &Incoming,
     ) -> Result<Answer, StoreError> {
         let service = self.engine.service(&scene.state().service.0)?;
-        let standing = standing::of(&self.chats, &service, &incoming.actor).await;
-        let mut allowed = standing.standing;
+        let asked = standing::of(&self.chats, &service, &incoming.actor).await;
+        if let Some(barred) = &asked.barred {
+            return Ok(private(barred));
+        }
+        let mut allowed = asked.standing.clone();
         allowed.break_glass.clone_from(&self.break_glass);
         let delivery = Delivery { source: self.platform.clone(), id: incoming.delivery.clone() };
         let answered =
             self.engine.act(scene.state().id, revision, act, &incoming.actor, &allowed, &delivery).await?;
         Ok(match answered {
             Ok(()) => Answer::Done,
-            Err(text) => match standing.trouble {
-                Some(trouble) if !allowed.approver => private(&format!("{text}\n{trouble}")),
-                _ => private(&text),
-            },
+            // Who is no approver learns who is.
+            Err(text) if !allowed.approver => Answer::Private(standing::refusal(&text, &service, &asked)),
+            Err(text) => private(&text),
         })
     }
 
@@ -112,14 +119,8 @@ impl Desk {
         let Some(incident) = store::incidents::of_thread(self.engine.store.reader(), thread).await? else {
             return Ok(private("no incident is open here"));
         };
-        let service = self.engine.service(&incident.service.0)?;
-        let standing = standing::of(&self.chats, &service, by).await.standing;
-        let commands = scene.state().commander.as_ref().is_some_and(|commander| commander.id == by.id);
-        if !(standing.approver || standing.commander || commands) {
-            return Ok(private(&format!(
-                "{by}, only the incident commander or an approver of {} may close {}",
-                service.id, incident.id
-            )));
+        if let Some(refusal) = self.may_not_close(scene, &incident, by).await? {
+            return Ok(refusal);
         }
         let said = lastgood_core::incident::Closing {
             root_cause: inputs.get(input::ROOT_CAUSE).cloned().unwrap_or_default(),
@@ -130,6 +131,31 @@ impl Desk {
             Err(StoreError::Invalid(text) | StoreError::NotFound(text)) => Ok(private(&text)),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Desk {
+    /// Why somebody may not close an incident.
+    async fn may_not_close(
+        &self,
+        scene: &Scene,
+        incident: &store::incidents::Incident,
+        by: &Actor,
+    ) -> Result<Option<Answer>, StoreError> {
+        let service = self.engine.service(&incident.service.0)?;
+        let asked = standing::of(&self.chats, &service, by).await;
+        if let Some(barred) = &asked.barred {
+            return Ok(Some(private(barred)));
+        }
+        let commands = scene.state().commander.as_ref().is_some_and(|commander| commander.id == by.id);
+        if asked.standing.approver || asked.standing.commander || commands {
+            return Ok(None);
+        }
+        let text = format!(
+            "{by}, only the incident commander or an approver of {} may close {}",
+            service.id, incident.id
+        );
+        Ok(Some(Answer::Private(standing::refusal(&text, &service, &asked))))
     }
 }
 
@@ -185,7 +211,8 @@ impl Inbox for Desk {
             What::Press { action, inputs } => self.press(&incoming, action, inputs).await,
             What::Command { text } => self.command(&incoming, text).await,
             What::Posted(posted) => self.heard(&incoming, posted).await.map(|()| Answer::Done),
-            What::Pointed(_) | What::Home => Ok(Answer::Done),
+            What::Pointed(posted) => self.pointed(&incoming, posted).await,
+            What::Home => self.home().await,
         };
         answer.map_err(|error| {
             tracing::error!(%error, actor = incoming.actor.id, "could not be taken");

@@ -8,6 +8,7 @@ use lastgood_core::{
 
 use super::{
     Engine,
+    acts::Delivery,
     alerts::{self, Anchor},
     commit,
 };
@@ -32,18 +33,27 @@ impl Engine {
     /// # Errors
     /// `NotFound` for a service that is not declared, `Busy` when a run of it is active.
     pub async fn propose(&self, ask: &Ask) -> Result<RollbackId> {
-        self.propose_at(ask, None).await
+        self.propose_at(ask, None, None).await
     }
 
     /// As `propose`, for somebody who pointed at a message: a thread that is opened for it is that message's own.
     ///
     /// # Errors
     /// As `propose`.
-    pub async fn propose_at(&self, ask: &Ask, anchor: Option<&Anchor>) -> Result<RollbackId> {
+    /// The same delivery opens one run, and is answered the same.
+    pub async fn propose_at(
+        &self,
+        ask: &Ask,
+        anchor: Option<&Anchor>,
+        delivery: Option<&Delivery>,
+    ) -> Result<RollbackId> {
         let service = self.service(&ask.service)?;
         let (at, owner) = (self.now(), self.owner());
         let (id, claimed) = write!(self.store, |tx| {
             tx.lock(&service.id).await?;
+            if let Some(before) = answered(tx, delivery).await? {
+                return Ok((before, vec![]));
+            }
             if let Some(active) = tx.active_rollback(&service.id).await? {
                 let state = active.state;
                 return Err(StoreError::Busy(format!(
@@ -64,6 +74,9 @@ impl Engine {
             let id = opening.id;
             tx.audit(at, &ask.by.id, &service.id.0, "propose", ask.reason.as_deref().unwrap_or_default())
                 .await?;
+            if let Some(delivery) = delivery {
+                tx.keep_inbox(&delivery.source, &delivery.id, "propose", &id.to_string(), at).await?;
+            }
             Ok((id, commit::open(tx, opening, at, owner.as_deref()).await?))
         })?;
         self.dispatch(claimed);
@@ -73,6 +86,13 @@ impl Engine {
     pub(super) fn owner(&self) -> Option<String> {
         self.lease.owner()
     }
+}
+
+/// The run that an earlier delivery of the same opened.
+async fn answered(tx: &mut Tx, delivery: Option<&Delivery>) -> Result<Option<RollbackId>> {
+    let Some(delivery) = delivery else { return Ok(None) };
+    let before = tx.answered(&delivery.source, &delivery.id).await?;
+    Ok(before.and_then(|id| id.parse().ok()))
 }
 
 /// Opens a run for an alert, in the alert's transaction.

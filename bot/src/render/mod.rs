@@ -14,6 +14,7 @@ mod buttons;
 mod ended;
 mod escalated;
 mod health;
+mod listed;
 mod opened;
 mod paging;
 mod posts;
@@ -30,6 +31,7 @@ use lastgood_core::{
     verdict::Observation,
 };
 
+pub use listed::{Listed, history, home, incident, incidents, status};
 pub use posts::posts;
 pub use root::root;
 pub use together::together;

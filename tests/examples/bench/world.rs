@@ -138,6 +138,7 @@ fn timed(of: &Service, calls: &Calls) -> Service {
         rooms: of.rooms.clone(),
         hears: of.hears.clone(),
         approvers: of.approvers.clone(),
+        fallback_approvers: of.fallback_approvers.clone(),
         commander: of.commander.clone(),
         depends_on: of.depends_on.clone(),
         policy: of.policy.clone(),

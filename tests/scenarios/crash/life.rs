@@ -53,6 +53,7 @@ pub fn service(
         rooms: vec![Room { platform: PLATFORM.into(), name: ROOM.into() }],
         hears: Default::default(),
         approvers: vec![approver.id.clone()],
+        fallback_approvers: Vec::new(),
         commander: None,
         depends_on: vec![],
         policy,

@@ -109,6 +109,15 @@ impl Rules<'_> {
                 self.platform_of(at, who);
             }
         }
+        let fallback = at.then("fallback_approvers");
+        for (index, who) in service.fallback_approvers.iter().enumerate() {
+            if who.is_group() {
+                let what = "a group can't be asked then either: name persons";
+                self.problem(fallback.then(index), what);
+            } else {
+                self.platform_of(fallback.then(index), who);
+            }
+        }
         let complete = self.intact(&listed);
         if people.is_empty() && complete {
             let what = "nobody may approve, stop or undo a rollback";
