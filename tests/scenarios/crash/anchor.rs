@@ -85,6 +85,23 @@ async fn a_message_is_answered_in_its_own_thread() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_after_recovery_proposes_again_in_the_thread_that_is_there() {
+    let setting = Setting::new(Kind::Sqlite, true, true).await;
+    let life = begin(&setting).await;
+    let first = alertmanager(&setting).await;
+    approve(&setting).await;
+    until_quiet(&life).await;
+    // Many templates never say that an alert is over.
+    alertmanager(&setting).await;
+    let linked = |thread: &Thread| {
+        thread.root.at == first.at && lead(thread).is_some_and(|card| card.card().title.starts_with("RB-2"))
+    };
+    setting.chat.wait_for("another run in the same thread", linked).await;
+    assert_eq!(setting.chat.threads().len(), 2, "the second message is left alone");
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_is_gone_before_it_was_answered_is_answered_in_the_room() {
     let setting = Setting::new(Kind::Sqlite, true, true).await;
     let life = begin(&setting).await;

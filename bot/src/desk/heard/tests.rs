@@ -1,12 +1,15 @@
 //! Messages and webhooks, on a real database: which alerts they are, and in which thread.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use lastgood_adapters::chat::{Answer, Inbox as _, Incoming, MessageRef, Part, Posted, What};
-use lastgood_core::{Actor, At};
+use lastgood_core::{Actor, At, rollback::Approval};
 
 use crate::{
     app::{self, App},
@@ -27,6 +30,8 @@ const TOML: &str = r#"
 environment = "production"
 rooms = ["terminal:incidents", "terminal:shop"]
 approvers = ["os:ana"]
+approval = "none"
+page = ["oncall"]
 alerts = ['service="checkout"', 'severity=~"page|critical"']
 health.http = [{ url = "http://127.0.0.1:9/healthz" }]
 traffic = { strategy = "blue-green", kind = "haproxy", instances = ["unix:/nowhere/haproxy.sock"], switch = { map = "/m", key = "k", blue = "be_blue", green = "be_green" } }
@@ -34,11 +39,12 @@ pools = { blue = {}, green = {} }
 "#;
 
 /// Two services: the second one is in the first room only, and listens to what nobody knows.
-fn config() -> Config {
+fn config(secret: &Path) -> Config {
     let second = TOML
         .replace("checkout", "payments")
         .replace(r#", "terminal:shop"]"#, "]\nalert_messages = ['cash desk (?:down|(?P<resolved>up))']");
-    let (config, _) = Config::parse(&format!("{TOML}{second}"), "x.toml").unwrap();
+    let pager = format!("[pagers.oncall]\nkind = \"pagerduty\"\nrouting_key = {{ file = {secret:?} }}\n");
+    let (config, _) = Config::parse(&format!("{pager}{TOML}{second}"), "x.toml").unwrap();
     config
 }
 
@@ -62,7 +68,9 @@ impl Place {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let client = lastgood_adapters::client::client().unwrap();
-        let config = config();
+        let secret = directory.path().join("key");
+        std::fs::write(&secret, "hunter2-0123456789abcdef").unwrap();
+        let config = config(&secret);
         let services = app::services(&config, &client).unwrap();
         let url = format!("sqlite:{}", directory.path().join("db").display());
         let store = Store::open(&url, None).await.unwrap();
@@ -248,6 +256,34 @@ async fn a_webhook_of_what_was_heard_is_its_repetition_and_its_end() {
     place.say(FIRING).await;
     place.later(5 * MINUTE);
     assert_eq!(place.webhook(true, place.hands.now()).await, Taken::Joined);
+    assert_eq!(place.counts().await, (1, 1, 1));
+}
+
+#[tokio::test]
+async fn what_is_only_heard_moves_nothing_without_a_click() {
+    for heard in [true, false] {
+        let place = Place::new().await;
+        if heard {
+            place.say(FIRING).await;
+        } else {
+            place.webhook(true, NOW).await;
+        }
+        let runs = store::rollbacks::recent(place.app.engine.store.reader(), None, 10).await.unwrap();
+        let wanted = if heard { Approval::Required } else { Approval::None };
+        assert_eq!((runs.len(), runs[0].state.policy.approval), (1, wanted));
+    }
+}
+
+#[tokio::test]
+async fn an_old_message_that_is_edited_is_no_news() {
+    let place = Place::new().await;
+    let (at, sender) = (MessageRef("old".into()), "Alertmanager".to_owned());
+    let mut posted =
+        Posted { at, sender, sent_at: NOW - 7 * 60 * MINUTE, text: FIRING.into(), parts: vec![] };
+    place.hear("incidents", &posted).await;
+    assert_eq!(place.counts().await, (0, 0, 0));
+    posted.sent_at += 2 * 60 * MINUTE;
+    place.hear("incidents", &posted).await;
     assert_eq!(place.counts().await, (1, 1, 1));
 }
 
