@@ -1,6 +1,7 @@
 //! Whatever ends the process, wherever it stands: the rollback ends as if nothing had happened. The engine, store and delivery
 //! are the product's; the world around them is scripted, in this process, so that it can be cut off between any two steps.
 
+mod anchor;
 mod chat;
 mod hiccup;
 mod lease;

@@ -30,6 +30,9 @@ const MAX_BACKOFF: Millis = 30_000;
 /// Tries of one message before it is set aside: more than a day at the longest wait.
 const MAX_ATTEMPTS: i64 = 3_000;
 
+/// Edits in one go: cards come first, and where hundreds change new messages must not wait for all of them.
+const EDITS: i64 = 10;
+
 /// What a try came to, for the messages behind it.
 enum Tried {
     Sent,
@@ -62,10 +65,17 @@ impl Worker {
     }
 
     async fn try_all(&self) -> Result<Pause> {
-        let pace = self.chat.abilities().pace;
+        let (db, pace) = (self.engine.store.reader(), self.chat.abilities().pace);
         let mut held: HashSet<i64> = HashSet::new();
         let (mut posts, mut pause) = (self.posts, Pause::default());
-        for message in store::messages::open(self.engine.store.reader(), &self.room, posts).await? {
+        let mut open = store::messages::outdated(db, &self.room, self.engine.now(), EDITS).await?;
+        if i64::try_from(open.len()).is_ok_and(|edits| edits == EDITS) {
+            pause.look_again(Duration::ZERO);
+        }
+        if posts {
+            open.extend(store::messages::unsent(db, &self.room).await?);
+        }
+        for message in open {
             let message = match message {
                 Ok(message) => message,
                 Err(unreadable) => {
@@ -79,9 +89,7 @@ impl Worker {
             }
             let left = message.not_before - self.engine.now();
             if left > 0 {
-                if !edit {
-                    held.insert(message.thread.0);
-                }
+                held.insert(message.thread.0);
                 pause.look_again(Duration::from_millis(left.unsigned_abs()));
                 continue;
             }

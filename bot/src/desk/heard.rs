@@ -60,3 +60,6 @@ fn alert(service: &str, room: &Room, heard: Heard, incoming: &Incoming, posted: 
         anchor: Some((room, at.0.clone())),
     }
 }
+
+#[cfg(test)]
+mod tests;

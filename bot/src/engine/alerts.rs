@@ -1,10 +1,7 @@
 //! Alerts in: one thread per incident; repetitions are a count, not noise; resolved is said, and proves nothing.
 
 use crate::store::write;
-use lastgood_core::{
-    At, ServiceId, ThreadId,
-    rollback::{Alerting, Event},
-};
+use lastgood_core::{At, ServiceId, ThreadId, rollback::Event};
 
 use super::{
     Engine, commit,
@@ -115,8 +112,7 @@ async fn fired(tx: &mut Tx, service: &Service, alert: &Alert, at: At, owner: Opt
         let claimed = commit::take(tx, active.state.id, &event, at, owner).await?;
         return Ok((Taken::Joined, claimed));
     }
-    let alerting = Alerting { title: alert.title.clone(), since: alert.starts_at.min(at), firing: true };
-    let claimed = propose::for_alert(tx, service, thread, alerting, at, owner).await?;
+    let claimed = propose::for_alert(tx, service, thread, alert, at, owner).await?;
     Ok((Taken::Opened, claimed))
 }
 

@@ -13,7 +13,7 @@ use crate::{
     store::{
         Result, Tx,
         alerts::{Fired, JOINS_WITHIN},
-        heard::Near,
+        heard::{LASTS, Near},
     },
 };
 
@@ -43,7 +43,9 @@ pub(super) async fn known(tx: &mut Tx, service: &Service, alert: &Alert, at: At)
 }
 
 async fn by_message(tx: &mut Tx, service: &Service, alert: &Alert, at: At) -> Result<Known> {
-    if tx.alert(&service.id, &alert.fingerprint, alert.starts_at).await?.is_some() {
+    let known = tx.alert(&service.id, &alert.fingerprint, alert.starts_at).await?;
+    // Platforms also tell when an old message is edited or gets a preview: what it says is no news.
+    if known.is_some() || alert.starts_at < at - LASTS {
         return Ok(Known::Seen);
     }
     let near = tx.alerts_near(&service.id, at).await?;
@@ -83,7 +85,7 @@ async fn by_webhook(tx: &mut Tx, service: &Service, alert: &Alert, at: At) -> Re
         if heard.thread.is_none() {
             continue;
         }
-        if alert.starts_at > heard.last_at + SKEW {
+        if alert.starts_at > heard.last_at + SKEW || begins_anew(tx, heard, alert).await? {
             // What was heard is an older one, of whose end nobody told.
             tx.alert_ended(&service.id, &heard.fingerprint, heard.starts_at, alert.starts_at.min(at)).await?;
             continue;

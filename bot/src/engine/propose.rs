@@ -3,13 +3,13 @@
 use crate::store::write;
 use lastgood_core::{
     Actor, At, RollbackId, ThreadId,
-    rollback::{Alerting, Kind, Opening},
+    rollback::{Alerting, Approval, Kind, Opening},
 };
 
 use super::{
     Engine,
     acts::Delivery,
-    alerts::{self, Anchor},
+    alerts::{self, Alert, Anchor},
     commit,
 };
 use crate::{
@@ -100,12 +100,17 @@ pub(super) async fn for_alert(
     tx: &mut Tx,
     service: &Service,
     thread: ThreadId,
-    alert: Alerting,
+    alert: &Alert,
     at: At,
     owner: Option<&str>,
 ) -> Result<Vec<Claimed>> {
     let mut opening = opening(tx, service, thread, at).await?;
-    opening.alert = Some(alert);
+    if alert.heard.is_some() {
+        // Many may post in a room as a program, without any token: that moves no traffic by itself.
+        opening.policy.approval = Approval::Required;
+    }
+    let since = alert.starts_at.min(at);
+    opening.alert = Some(Alerting { title: alert.title.clone(), since, firing: true });
     commit::open(tx, opening, at, owner).await
 }
 

@@ -81,26 +81,43 @@ impl Message {
     }
 }
 
-/// Everything unsent of a room, in order; without `posts`, edits only.
+type Read = std::result::Result<Message, Unreadable>;
+
+/// Messages of a room that the platform does not have, in order.
 ///
 /// # Errors
 /// As the database says.
-pub async fn open(
-    db: &AnyPool,
-    room: &str,
-    posts: bool,
-) -> Result<Vec<std::result::Result<Message, Unreadable>>> {
-    let which = if posts { "" } else { "AND status = 'sent' " };
+pub async fn unsent(db: &AnyPool, room: &str) -> Result<Vec<Read>> {
     let sql = format!(
-        "{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' {which}\
+        "{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' AND status <> 'sent' \
                        ORDER BY CASE WHEN slot = 'root' THEN 0 ELSE 1 END, id LIMIT 200"
     );
     let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(room.to_owned()).fetch_all(db).await?;
-    let of = |row: Row| {
-        let (id, rev) = (row.0, row.7);
-        decode(row).map_err(|error| Unreadable { id, rev, why: error.to_string() })
-    };
-    Ok(rows.into_iter().map(of).collect())
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// Messages of a room of which the platform has an older revision, and that can be tried now; cards first.
+///
+/// # Errors
+/// As the database says.
+pub async fn outdated(db: &AnyPool, room: &str, now: At, limit: i64) -> Result<Vec<Read>> {
+    let sql = format!(
+        "{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' AND status = 'sent' \
+                       AND not_before <= $2 \
+                       ORDER BY CASE WHEN slot = 'root' THEN 0 ELSE 1 END, not_before, id LIMIT $3"
+    );
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(room.to_owned())
+        .bind(now)
+        .bind(limit)
+        .fetch_all(db)
+        .await?;
+    Ok(rows.into_iter().map(read).collect())
+}
+
+fn read(row: Row) -> Read {
+    let (id, rev) = (row.0, row.7);
+    decode(row).map_err(|error| Unreadable { id, rev, why: error.to_string() })
 }
 
 /// Rooms with something unsent.

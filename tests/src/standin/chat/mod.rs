@@ -5,6 +5,7 @@
 mod limits;
 mod people;
 mod port;
+mod programs;
 mod thread;
 
 use std::{

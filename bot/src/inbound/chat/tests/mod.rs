@@ -2,6 +2,7 @@
 //! senders' own templates have in common is not.
 
 mod matching;
+mod property;
 mod senders;
 
 use lastgood_adapters::chat::{MessageRef, Part, Posted};
