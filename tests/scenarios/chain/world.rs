@@ -207,11 +207,11 @@ pub fn payload(alerts: &[(&str, &str)], since: &str) -> Value {
 
 /// Compares a thread with its snapshot, less what differs from run to run.
 pub fn snapshot(name: &str, thread: &Thread) {
-    compare(name, &thread.transcript());
+    compare("snapshots", name, &thread.transcript());
 }
 
-/// As `snapshot`, for a text.
-pub fn compare(name: &str, text: &str) {
+/// As `snapshot`, for a text, in a folder beside this file.
+pub fn compare(folder: &str, name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     for (pattern, with) in [
         (r"http://[a-zA-Z0-9.-]+:\d+", "http://HOST:PORT"),
@@ -229,6 +229,7 @@ pub fn compare(name: &str, text: &str) {
     ] {
         settings.add_filter(pattern, with);
     }
+    settings.set_snapshot_path(folder);
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(name, text));

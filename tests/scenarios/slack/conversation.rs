@@ -2,7 +2,7 @@
 
 use lastgood_tests::{database::Kind, standin::slack::Saw};
 
-use super::world::{ROOM, Way, World, snapshot};
+use super::world::{Way, World, snapshot};
 use crate::chain::stage::{Stage, Wishes};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -22,6 +22,6 @@ async fn alert_to_recovery(way: Way) {
     assert_eq!(world.slack.press(&world.ana, &root, "Roll back to v2.4.0").await, Saw::Change);
     world.run_ends(1, "recovered").await;
     assert_eq!(world.stage.routed(), "blue");
-    snapshot("slack_recovered", &world, &root);
+    snapshot("recovered", &world, &root);
     world.ends().await;
 }

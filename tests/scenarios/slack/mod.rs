@@ -1,4 +1,8 @@
 //! The whole conversation in Slack, as it reads there.
 
+mod commands;
 mod conversation;
+mod failure;
+mod heard;
+mod people;
 mod world;

@@ -212,5 +212,5 @@ fn section(stage: &Stage, slack: &Slack, way: Way) -> String {
 pub fn snapshot(name: &str, world: &World, root: &Message) {
     let people = [&world.ana, &world.ben, &world.eve];
     let text = people.iter().fold(world.slack.transcript(root), |text, who| text.replace(&who.id, &who.name));
-    crate::chain::world::compare(name, &text);
+    crate::chain::world::compare("../slack/snapshots", name, &text);
 }

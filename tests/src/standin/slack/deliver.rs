@@ -26,10 +26,15 @@ pub fn sign(secret: &str, at: u64, body: &str) -> String {
     format!("v0={hex}")
 }
 
-/// Seconds since 1970.
+/// Since 1970.
 #[expect(clippy::disallowed_methods, reason = "Slack has a clock of its own")]
-pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+pub fn micros() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
+}
+
+/// Seconds.
+fn now() -> u64 {
+    micros() / 1_000_000
 }
 
 impl Slack {

@@ -105,7 +105,7 @@ pub struct State {
     pub limits: bool,
     pub limited: u32,
     numbers: u64,
-    last_ts: (u64, u32),
+    last_ts: u64,
 }
 
 impl State {
@@ -147,7 +147,7 @@ impl State {
             limits: false,
             limited: 0,
             numbers: 0,
-            last_ts: (0, 0),
+            last_ts: 0,
         }
     }
 
@@ -157,12 +157,10 @@ impl State {
         self.numbers
     }
 
-    /// A message's time stamp: seconds, and what makes it unique.
+    /// A message's time stamp: seconds with six digits, unique in the workspace.
     pub fn ts(&mut self) -> String {
-        let seconds = super::deliver::now();
-        let (last, number) = self.last_ts;
-        self.last_ts = if seconds > last { (seconds, 100) } else { (last, number + 1) };
-        format!("{}.{:06}", self.last_ts.0, self.last_ts.1)
+        self.last_ts = super::deliver::micros().max(self.last_ts + 1);
+        format!("{}.{:06}", self.last_ts / 1_000_000, self.last_ts % 1_000_000)
     }
 
     /// By id or name.
