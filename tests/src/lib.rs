@@ -8,4 +8,5 @@ pub mod lossy;
 pub mod process;
 pub mod real;
 pub mod shop;
+pub mod slack_clients;
 pub mod standin;

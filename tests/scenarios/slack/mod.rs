@@ -5,4 +5,5 @@ mod conversation;
 mod failure;
 mod heard;
 mod people;
+mod standin;
 mod world;

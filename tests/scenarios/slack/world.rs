@@ -186,6 +186,11 @@ impl World {
         .await;
         self.caught_up().await;
         assert_eq!(self.slack.refused(), [""; 0]);
+        // What Slack's own library would not have let out either.
+        let sent = self.slack.sent();
+        let judged =
+            tokio::task::spawn_blocking(move || lastgood_tests::slack_clients::judge(&sent)).await.unwrap();
+        judged.unwrap_or_else(|refused| panic!("{refused}"));
         let mut seen = std::collections::BTreeSet::new();
         for message in self.slack.ours().iter().filter(|message| !message.deleted) {
             let nonce = message.metadata["event_payload"]["nonce"].to_string();

@@ -32,8 +32,8 @@ pub fn micros() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
 }
 
-/// Seconds.
-fn now() -> u64 {
+/// Since 1970.
+pub fn seconds() -> u64 {
     micros() / 1_000_000
 }
 
@@ -113,7 +113,7 @@ impl Slack {
                 ("commands", "application/x-www-form-urlencoded", form.finish())
             }
         };
-        let at = if forged == Some(Forged::Old) { now() - 301 } else { now() };
+        let at = if forged == Some(Forged::Old) { seconds() - 301 } else { seconds() };
         let secret = if forged == Some(Forged::WrongSecret) { "somebody else's" } else { SIGNING_SECRET };
         let signature = sign(secret, at, &body);
         let body = if forged == Some(Forged::Tampered) { body + " " } else { body };
@@ -137,9 +137,9 @@ impl Slack {
 
     /// What Slack asks of an address before it sends anything there.
     pub async fn verify_address(&self, base: &str) -> Value {
-        let challenge = base64::engine::general_purpose::STANDARD.encode(now().to_string());
+        let challenge = base64::engine::general_purpose::STANDARD.encode(seconds().to_string());
         let body = json!({ "type": "url_verification", "token": "x", "challenge": challenge }).to_string();
-        let at = now();
+        let at = seconds();
         let request = self.0.http.post(format!("{base}/events")).timeout(Duration::from_secs(3));
         let request = request.header("x-slack-request-timestamp", at.to_string());
         let request = request.header("x-slack-signature", sign(SIGNING_SECRET, at, &body)).body(body);

@@ -21,10 +21,11 @@ use std::{
 
 use tokio::sync::watch;
 
+pub use deliver::{seconds, sign};
 pub use messages::{Message, Shown};
 pub use people::{Modal, Saw, Who};
 use state::State;
-pub use state::{APP_TOKEN, BOT_TOKEN, SIGNING_SECRET};
+pub use state::{APP_TOKEN, BOT_TOKEN, Delivered, SIGNING_SECRET};
 pub use trouble::Forged;
 
 /// How long the people in a test wait for something to show before they give up.
