@@ -34,6 +34,11 @@ pub struct Outside {
 impl Outside {
     /// Starts them around a stage; what runs there is what the registry holds.
     pub async fn start(stage: &mut Stage) -> (Self, Wishes) {
+        Self::told_in(stage, None).await
+    }
+
+    /// As `start`; Alertmanager also posts to this address of Slack's.
+    pub async fn told_in(stage: &mut Stage, slack: Option<&str>) -> (Self, Wishes) {
         let folder = stage.folder.path();
         let registry = Registry::start(folder, false).await;
         let push = async |version: &str| {
@@ -43,7 +48,7 @@ impl Outside {
         let (old, new) = (push("v2.4.0").await, push("v2.4.1").await);
         std::fs::write(folder.join("registry-password"), PASSWORD).unwrap();
         let webhook = format!("http://{}/v1/alerts/alertmanager", stage.bot);
-        let alertmanager = Alertmanager::start(folder, &webhook, ALERT_TOKEN).await;
+        let alertmanager = Alertmanager::start(folder, &webhook, ALERT_TOKEN, slack).await;
         let targets = ["blue", "green"].map(|pool| (pool, stage.shop.pool(pool)[0].at()));
         let options = Options { targets: &targets, rules: Some(RULES), alertmanager: Some(alertmanager.at) };
         let prometheus = Prometheus::start(folder, &options).await;

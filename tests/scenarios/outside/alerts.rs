@@ -45,7 +45,7 @@ async fn a_rule_that_fires_reaches_the_webhook_with_its_token() {
     tokio::spawn(async move { axum::serve(listener, app).await });
 
     let folder = stage.folder.path();
-    let alertmanager = Alertmanager::start(folder, &format!("http://{at}/hook"), "hunter2").await;
+    let alertmanager = Alertmanager::start(folder, &format!("http://{at}/hook"), "hunter2", None).await;
     let targets = [("shop", at)];
     let options = Options { targets: &targets, rules: Some(RULES), alertmanager: Some(alertmanager.at) };
     let _prometheus = Prometheus::start(folder, &options).await;

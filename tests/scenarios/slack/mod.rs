@@ -4,6 +4,7 @@ mod commands;
 mod conversation;
 mod failure;
 mod heard;
+mod load;
 mod people;
 mod standin;
 mod world;

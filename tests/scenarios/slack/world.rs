@@ -49,12 +49,20 @@ impl World {
         Self::open(Stage::set().await, Kind::Sqlite, Way::Socket, wishes).await
     }
 
-    pub async fn open(stage: Stage, kind: Kind, way: Way, mut wishes: Wishes) -> Self {
-        let slack = Slack::start(&["#general", "#random", ROOM, "#elsewhere"]).await;
+    pub async fn open(stage: Stage, kind: Kind, way: Way, wishes: Wishes) -> Self {
+        Self::on(Self::workspace().await, stage, kind, way, wishes).await
+    }
+
+    /// Rooms, of which one is for incidents.
+    pub async fn workspace() -> Slack {
+        Slack::start(&["#general", "#random", ROOM, "#elsewhere"]).await
+    }
+
+    pub async fn on(slack: Slack, stage: Stage, kind: Kind, way: Way, mut wishes: Wishes) -> Self {
         let [ana, ben, eve] = ["ana", "ben", "eve"].map(|name| slack.person(name));
         slack.group("@sre-oncall", &[&ana, &ben]);
         let database = fresh(kind).await;
-        wishes.more.push_str(&section(&stage, &slack, way));
+        wishes.more.push_str(&format!("\n{}", section(&stage, &slack, way)));
         let configuration = stage
             .configuration(&database.url, &wishes)
             .replace("room = 'terminal:incidents'", "room = 'slack:#incidents'")

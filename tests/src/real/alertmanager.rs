@@ -11,7 +11,7 @@ pub struct Alertmanager {
 
 impl Alertmanager {
     /// Sends groups, by `alertname` and `service`, to the webhook `url` with `token`.
-    pub async fn start(folder: &Path, url: &str, token: &str) -> Self {
+    pub async fn start(folder: &Path, url: &str, token: &str, slack: Option<&str>) -> Self {
         let at: SocketAddr = ([127, 0, 0, 1], free_port()).into();
         let config = folder.join("alertmanager.yml");
         let text = format!(
@@ -19,7 +19,14 @@ impl Alertmanager {
              repeat_interval: 1h\nreceivers:\n  - name: lastgood\n    webhook_configs:\n      - url: '{url}'\n        \
              send_resolved: true\n        http_config: {{ authorization: {{ type: Bearer, credentials: '{token}' }} }}\n"
         );
-        std::fs::write(&config, text).unwrap();
+        // The same, told in Slack by an incoming webhook, with the templates that Alertmanager brings.
+        let slack = slack.map_or_else(String::new, |address| {
+            format!(
+                "    slack_configs:\n      - api_url: '{address}'\n        channel: '#incidents'\n        \
+                 send_resolved: true\n        actions:\n          - {{ type: button, text: Runbook, url: 'https://rb/x' }}\n"
+            )
+        });
+        std::fs::write(&config, text + &slack).unwrap();
         let mut command = Command::new("prometheus-alertmanager");
         command
             .arg(format!("--config.file={}", config.display()))

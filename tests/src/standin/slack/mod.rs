@@ -74,6 +74,11 @@ impl Slack {
         format!("{}/api", self.0.address)
     }
 
+    /// Where another program posts as with an incoming webhook.
+    pub fn webhook(&self, program: &str) -> String {
+        format!("{}/services/{program}", self.0.address)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap()
     }

@@ -103,6 +103,12 @@ impl Slack {
         .await
     }
 
+    /// The first message of another program.
+    pub async fn theirs(&self, program: &str) -> Message {
+        self.until(program, |state| state.messages.iter().find(|message| message.name == program).cloned())
+            .await
+    }
+
     /// The newest message that offers this button.
     pub async fn offers(&self, label: &str) -> Message {
         self.until(&format!("[{label}]"), |state| {

@@ -27,6 +27,7 @@ pub async fn serve(slack: Slack, listener: TcpListener) {
         .route("/api/{method}", any(call))
         .route("/answer/{trigger}", post(answers::answer))
         .route("/upload/{file}", post(answers::upload))
+        .route("/services/{program}", post(hook))
         .with_state(slack);
     axum::serve(listener, router).await.unwrap();
 }
@@ -129,7 +130,8 @@ fn told(slack: &Slack, method: &str, answer: Answered) -> Response {
 fn asked(headers: &HeaderMap, query: BTreeMap<String, String>, body: &Bytes) -> Result<Asked, &'static str> {
     let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let mut asked: Asked = query.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
-    if kind.starts_with("application/json") {
+    // Slack's own clients say JSON also of no body at all.
+    if kind.starts_with("application/json") && !body.is_empty() {
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => asked.extend(fields),
             _ => return Err("invalid_json"),
@@ -199,4 +201,19 @@ fn limited(state: &mut State, method: &str, asked: &Asked) -> Option<u64> {
     }
     state.limited += 1;
     Some(1)
+}
+
+/// An incoming webhook of another program's.
+async fn hook(Held(slack): Held<Slack>, Path(program): Path<String>, body: Bytes) -> Response {
+    let Ok(content) = serde_json::from_slice::<Value>(&body) else {
+        return (StatusCode::BAD_REQUEST, "invalid_payload").into_response();
+    };
+    let channel = content["channel"].as_str().unwrap_or_default().to_owned();
+    if slack.state().channel(&channel).is_none() {
+        return (StatusCode::NOT_FOUND, "channel_not_found").into_response();
+    }
+    let named = content["username"].as_str().unwrap_or(&program).to_owned();
+    // Whether the bot hears it is no concern of the program's.
+    tokio::spawn(async move { slack.posts(&named, &channel, &content).await });
+    "ok".into_response()
 }
