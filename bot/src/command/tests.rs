@@ -110,3 +110,18 @@ fn every_command_of_the_table_is_parsed_and_in_the_help() {
         assert!(help().contains(&row.usage()), "{text}");
     }
 }
+
+/// What Slack shows while somebody types is made by hand: it has to name every command.
+#[test]
+fn slacks_manifest_names_every_command() {
+    let manifest = include_str!("../../../deploy/slack-manifest.yaml");
+    for group in table::Group::ALL {
+        let command = format!("- command: /{}\n", group.word());
+        let (_, rest) = manifest.split_once(&command).unwrap_or_else(|| panic!("{command}"));
+        let hint = rest.lines().find_map(|line| line.trim().strip_prefix("usage_hint: ")).unwrap();
+        for row in TABLE.iter().filter(|row| row.group == group && row.name != table::PROPOSE.name) {
+            let named = hint.split(['|', ' ']).any(|word| word == row.name);
+            assert!(named, "/{} {} is not in {hint:?}", group.word(), row.name);
+        }
+    }
+}

@@ -42,7 +42,7 @@ fn room(number: usize) -> String {
 }
 
 /// As `[chats.slack]` would be.
-fn chat(slack: &Slack, folder: &std::path::Path, rooms: Vec<String>) -> slack::Slack {
+pub fn chat(slack: &Slack, folder: &std::path::Path, rooms: Vec<String>) -> slack::Slack {
     for (name, secret) in [("bot", BOT_TOKEN), ("app", APP_TOKEN)] {
         std::fs::write(folder.join(name), secret).unwrap();
     }

@@ -1,9 +1,11 @@
 //! The whole conversation in Slack, as it reads there.
 
+mod check;
 mod commands;
 mod conversation;
 mod failure;
 mod heard;
+mod kept;
 mod load;
 mod people;
 mod standin;

@@ -46,6 +46,7 @@ impl Slack {
             let what = format!("group {group}");
             lines.push(match self.0.people.size(&self.0.api, group).await {
                 Ok(0) => Check::bad(what, "nobody is in it", "nobody could approve: add people in Slack"),
+                Ok(1) => Check::good(what, "one person"),
                 Ok(count) => Check::good(what, format!("{count} people")),
                 Err(fault) => Check::bad(what, fault.to_string(), "nobody in it could approve"),
             });
@@ -128,6 +129,25 @@ impl Slack {
             Err(fault) => {
                 Check::bad(what, fault.to_string(), "until then no thread of its services gets there")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_asks_for_these_scopes_and_no_others() {
+        let manifest = include_str!("../../../../deploy/slack-manifest.yaml");
+        let scopes =
+            manifest.split_once("    bot:\n").and_then(|(_, rest)| rest.split_once("settings:")).unwrap().0;
+        let asked: Vec<_> = scopes.lines().filter_map(|line| line.trim().strip_prefix("- ")).collect();
+        let asked: Vec<_> = asked.iter().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(asked, SCOPES.map(|(scope, _)| scope));
+        let document = include_str!("../../../../docs/slack.md");
+        for scope in asked {
+            assert!(document.contains(&format!("`{scope}`")), "docs/slack.md does not explain {scope}");
         }
     }
 }

@@ -85,13 +85,20 @@ impl Rooms {
         for _ in 0..PAGES {
             let asked = [
                 ("types", "public_channel,private_channel"),
-                ("exclude_archived", "true"),
+                // So that `check` can say of one that it is archived.
+                ("exclude_archived", "false"),
                 ("limit", "1000"),
                 ("cursor", cursor.as_str()),
             ];
             let page = api.read("conversations.list", &asked).await?;
             for channel in page.get("channels").and_then(Value::as_array).into_iter().flatten() {
-                ids.insert(text(channel, "/name").to_owned(), text(channel, "/id").to_owned());
+                let (name, id) = (text(channel, "/name").to_owned(), text(channel, "/id").to_owned());
+                let archived = channel.get("is_archived").and_then(Value::as_bool).unwrap_or(false);
+                if archived {
+                    ids.entry(name).or_insert(id);
+                } else {
+                    ids.insert(name, id);
+                }
             }
             text(&page, "/response_metadata/next_cursor").clone_into(&mut cursor);
             if cursor.is_empty() {

@@ -135,6 +135,10 @@ impl Slack {
         self.state().delivered.clone()
     }
 
+    pub fn uploaded(&self) -> Vec<Vec<u8>> {
+        self.state().files.values().cloned().collect()
+    }
+
     /// Everything that the bot drew.
     pub fn sent(&self) -> Vec<(&'static str, serde_json::Value)> {
         self.state().sent.clone()

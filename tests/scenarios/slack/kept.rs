@@ -1,0 +1,85 @@
+//! What Slack was told is taken, and then the process ended; and pictures.
+
+use std::time::Duration;
+
+use lastgood_adapters::chat::{Chat as _, Kept, Outgoing};
+use lastgood_core::card::{Card, Colour, Picture};
+use lastgood_tests::standin::slack::Slack;
+use serde_json::json;
+
+use super::{
+    load::chat,
+    world::{ROOM, World},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_is_worked_off_by_the_next_process() {
+    let world = World::small("").await;
+    world.broken().await;
+    // As it is committed before the acknowledgement; the process that did it is gone, and so are its 20 seconds.
+    let payload = |trigger: &str, text: &str| {
+        let body = json!({ "command": "/rollback", "text": text, "user_id": world.ana.id, "user_name": "ana",
+            "channel_id": world.slack.id_of(ROOM), "trigger_id": trigger });
+        Kept {
+            delivery: trigger.to_owned(),
+            body: json!({ "kind": "slash_commands", "body": body }).to_string(),
+        }
+    };
+    let store = world.bot.app.engine.store.clone();
+    let long_ago = world.bot.app.engine.now() - 60_000;
+    for kept in [payload("1.1", "checkout"), Kept { delivery: "1.2".into(), body: "mutilated".into() }] {
+        let mut tx = store.begin().await.unwrap();
+        let put = tx.keep_delivery("slack", &kept.delivery, &kept.body, long_ago, long_ago).await;
+        assert_eq!(store.end(tx, put, 1).await.unwrap(), Some(true));
+    }
+    world.slack.offers("Roll back to v2.4.0").await;
+    lastgood_tests::process::poll_async("both to be done", Duration::from_secs(10), || async {
+        let sql = "SELECT COUNT(*) FROM deliveries WHERE done = 0";
+        let open: i64 = sqlx::query_scalar(sql).fetch_one(store.reader()).await.unwrap();
+        (open == 0).then_some(())
+    })
+    .await;
+    let runs = lastgood::store::rollbacks::recent(store.reader(), None, 10).await.unwrap();
+    assert_eq!(runs.len(), 1);
+    // Slack delivers it once more: it is known.
+    let mut tx = store.begin().await.unwrap();
+    let again = tx.keep_delivery("slack", "1.1", "{}", long_ago, long_ago).await;
+    assert_eq!(store.end(tx, again, 1).await.unwrap(), Some(false));
+    world.fills(&world.ana, "Reject", &[]).await;
+    world.run_ends(1, "rejected").await;
+    world.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_comes_with_its_card() {
+    let slack = Slack::start(&[ROOM]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let chat = chat(&slack, folder.path(), vec![ROOM.to_owned()]);
+    let picture = Picture {
+        file_name: "errors.png".into(),
+        media_type: "image/png".into(),
+        alt: "error rate before and after".into(),
+        bytes: vec![0x89, 0x50, 0x4e, 0x47],
+    };
+    let card = Card { picture: Some(picture.clone()), ..Card::new(Colour::Good, "recovered") };
+    let message = |nonce: &str| Outgoing {
+        room: ROOM.into(),
+        thread: None,
+        nonce: nonce.into(),
+        card: card.clone(),
+        broadcast: false,
+    };
+    let at = chat.post(&message("n1")).await.unwrap();
+    assert_eq!(chat.find(&message("n1")).await.unwrap(), Some(at));
+    assert_eq!(chat.find(&message("n2")).await.unwrap(), None);
+    let root = slack.ours().remove(0);
+    let shown = slack.thread(&root);
+    assert_eq!(shown.len(), 2);
+    assert!(shown[1].text().contains("error rate before and after"), "{}", shown[1].text());
+    assert_eq!(slack.uploaded(), std::slice::from_ref(&picture.bytes));
+    // Without the scope for it the words still come, once.
+    slack.take_scope("files:write");
+    chat.post(&message("n3")).await.unwrap();
+    assert_eq!(slack.ours().len(), 3);
+    assert_eq!(slack.refused(), [""; 0]);
+}
