@@ -13,15 +13,16 @@ use tokio::time::Instant;
 
 use super::{
     config::{Address, Route},
-    reading::Reading,
+    reading::{self, Reading},
     socket::Session,
 };
 use crate::Fault;
 
-/// Connections by which an instance is asked: with two processes, all of them reach the same one once in 128 times. One after
-/// the other: a Runtime API socket takes 10 sessions at once (configuration.txt, "stats maxconn"), and a replica that stands
+/// Connections by which an instance is asked. The kernel gives each to either process by a hash of its ports: with two, all of
+/// them reach the same one once in 32,768 times (2^-15). A survey that misses one is not the last word: traffic is moved only
+/// after two of them, and called settled after one more. One after the other: a Runtime API socket takes 10 sessions at once (configuration.txt, "stats maxconn"), and a replica that stands
 /// still in the middle of asking must not hold most of them.
-const CONNECTIONS: usize = 8;
+const CONNECTIONS: usize = 16;
 /// Connections after which a further process is no longer waited for.
 const ENOUGH: usize = 64;
 
@@ -37,7 +38,7 @@ pub(super) async fn survey(
 ) -> Result<Vec<Reading>, Fault> {
     let mut processes = BTreeMap::new();
     for _ in 0..CONNECTIONS {
-        let mut session = Session::open(address, deadline).await?;
+        let mut session = Session::asking(address, deadline, reading::questions(route)).await?;
         let reading = Reading::take(&mut session, route, deep).await?;
         processes.insert(reading.process.clone(), reading);
     }
@@ -45,7 +46,8 @@ pub(super) async fn survey(
 }
 
 /// Makes every process of one instance route as wanted. Each is written to once: if it then routes otherwise, somebody
-/// else wants that, or it did not hold, and reading back says so. `wrote` is set before the first change.
+/// else wants that, or it did not hold, and reading back says so. Every process in `known` is waited for, until it is met or
+/// seems to be gone. `wrote` is set before the first change.
 ///
 /// # Errors
 /// As `Session::tell` and `survey`.
@@ -53,17 +55,19 @@ pub(super) async fn settle(
     address: &Address,
     route: &Route,
     wanted: &Shares,
+    known: &BTreeSet<String>,
     deadline: Instant,
     wrote: &AtomicBool,
 ) -> Result<(), Fault> {
-    let mut written = BTreeSet::new();
+    let (mut written, mut met) = (BTreeSet::new(), BTreeSet::new());
     let mut right = 0;
     for _ in 0..ENOUGH {
-        let mut session = Session::open(address, deadline).await?;
+        let mut session = Session::asking(address, deadline, reading::questions(route)).await?;
         let reading = Reading::take(&mut session, route, false).await?;
+        met.insert(reading.process.clone());
         if reading.is(route, wanted) {
             right += 1;
-            if right == CONNECTIONS {
+            if right >= CONNECTIONS && known.is_subset(&met) {
                 return Ok(());
             }
         } else if written.insert(reading.process.clone()) {

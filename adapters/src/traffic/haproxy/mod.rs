@@ -17,6 +17,7 @@ mod state;
 mod weigh;
 
 use std::{
+    collections::BTreeSet,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -199,7 +200,10 @@ impl Shifter for HaProxy {
         }
         let there = |reading: &Reading| reading.is(&self.route, &wanted.shares);
         let to_move = asked.iter().filter(|one| one.answer.as_ref().is_ok_and(|all| !all.iter().all(there)));
-        let to_move: Vec<_> = to_move.map(|one| one.address).collect();
+        let processes = |one: &Asked<'_>| {
+            one.named().iter().map(|(_, reading)| reading.process.clone()).collect::<BTreeSet<_>>()
+        };
+        let to_move: Vec<_> = to_move.map(|one| (one.address, processes(one))).collect();
         if to_move.is_empty() {
             return Ok(());
         }
@@ -207,8 +211,12 @@ impl Shifter for HaProxy {
             return Err(fault);
         }
         let wrote = AtomicBool::new(false);
-        let settle = |address| instance::settle(address, &self.route, &wanted.shares, deadline, &wrote);
-        let outcomes = join_all(to_move.into_iter().map(settle)).await;
+        let settle = |(address, known): &(_, BTreeSet<String>)| {
+            let (address, known): (&Address, _) = (*address, known.clone());
+            let wrote = &wrote;
+            async move { instance::settle(address, &self.route, &wanted.shares, &known, deadline, wrote).await }
+        };
+        let outcomes = join_all(to_move.iter().map(settle)).await;
         worst(outcomes.into_iter().filter_map(Result::err), wrote.load(Ordering::Relaxed))
     }
 

@@ -38,6 +38,19 @@ pub(super) struct Pool {
     pub missing: Vec<String>,
 }
 
+/// What `take` asks, as far as that does not depend on the answers.
+pub fn questions(route: &Route) -> Vec<String> {
+    let mut questions = vec!["show info".to_owned(), "show cli level".to_owned()];
+    match route {
+        Route::Map(switch) => {
+            questions.extend([format!("show map {}", switch.map), "show backend".to_owned()]);
+            questions.extend(switch.pools.values().map(|backend| format!("show servers state {backend}")));
+        }
+        Route::Weights(weights) => questions.push(format!("show servers state {}", weights.backend)),
+    }
+    questions
+}
+
 impl Reading {
     /// `deep` also asks for what only preflight and check need.
     ///

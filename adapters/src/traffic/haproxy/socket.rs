@@ -1,7 +1,7 @@
 //! One session with HAProxy's Runtime API. The interactive mode is used, for two reasons: all commands of a session
 //! reach the same process, even when two share the port; and an empty answer (success) is told from no answer at all.
 
-use std::{future::Future, io, path::Path, time::Duration};
+use std::{collections::VecDeque, future::Future, io, path::Path, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -26,12 +26,25 @@ pub(super) struct Session {
     stream: Box<dyn Stream>,
     who: String,
     deadline: Instant,
+    /// Questions that were sent, and whose answers are still to be read, in this order.
+    sent: VecDeque<String>,
+    /// What was read beyond the answer before.
+    read: Vec<u8>,
 }
 
 impl Session {
     /// # Errors
     /// `Denied` when the operating system forbids the socket; `Unavailable` otherwise.
     pub async fn open(address: &Address, deadline: Instant) -> Result<Self, Fault> {
+        Self::asking(address, deadline, Vec::new()).await
+    }
+
+    /// As `open`, with questions that will be asked: they go out at once, so that their answers take one way there and back
+    /// together. Whoever then asks something else loses nothing but that.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub async fn asking(address: &Address, deadline: Instant, questions: Vec<String>) -> Result<Self, Fault> {
         let who = address.to_string();
         let connected: io::Result<Box<dyn Stream>> = within(deadline, async {
             Ok(match address {
@@ -41,7 +54,10 @@ impl Session {
         })
         .await;
         let stream = connected.map_err(|error| unreached(&who, &error))?;
-        let mut session = Self { stream, who, deadline };
+        let mut session = Self { stream, who, deadline, sent: VecDeque::new(), read: Vec::new() };
+        session.send(std::iter::once("prompt".to_owned()).chain(questions)).await.map_err(|error| {
+            Fault::Unavailable(format!("{}: it takes no questions: {error}", session.who))
+        })?;
         session.ask("prompt").await?;
         Ok(session)
     }
@@ -71,22 +87,51 @@ impl Session {
         refusal(&self.who, command, answer)
     }
 
+    async fn send(&mut self, commands: impl Iterator<Item = String>) -> io::Result<()> {
+        let mut lines = String::new();
+        for command in commands {
+            lines.push_str(&command);
+            lines.push('\n');
+            self.sent.push_back(command);
+        }
+        within(self.deadline, async {
+            self.stream.write_all(lines.as_bytes()).await?;
+            self.stream.flush().await
+        })
+        .await
+    }
+
     async fn exchange(&mut self, command: &str) -> io::Result<String> {
+        // Answers come in the order of the questions: what was asked for nothing is read for nothing.
+        while let Some(next) = self.sent.pop_front() {
+            let answer = self.answer().await?;
+            if next == command {
+                return Ok(answer);
+            }
+        }
+        self.send(std::iter::once(command.to_owned())).await?;
+        self.sent.clear();
+        self.answer().await
+    }
+
+    /// The next answer, up to its prompt.
+    async fn answer(&mut self) -> io::Result<String> {
         let deadline = self.deadline;
         within(deadline, async {
-            self.stream.write_all(format!("{command}\n").as_bytes()).await?;
-            self.stream.flush().await?;
-            let mut answer = Vec::new();
-            while !answer.ends_with(PROMPT) {
-                if answer.len() > LONGEST {
+            loop {
+                let end = self.read.windows(PROMPT.len()).position(|window| window == PROMPT);
+                if let Some(end) = end {
+                    let rest = self.read.split_off(end + PROMPT.len());
+                    let answer = std::mem::replace(&mut self.read, rest);
+                    return Ok(String::from_utf8_lossy(&answer[..end]).trim().to_owned());
+                }
+                if self.read.len() > LONGEST {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer does not end"));
                 }
-                if self.stream.read_buf(&mut answer).await? == 0 {
+                if self.stream.read_buf(&mut self.read).await? == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
-            answer.truncate(answer.len() - PROMPT.len());
-            Ok(String::from_utf8_lossy(&answer).trim().to_owned())
         })
         .await
     }
