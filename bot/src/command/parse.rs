@@ -85,7 +85,15 @@ fn with(row: &Row, words: &[&str]) -> Result<Command, NotACommand> {
             return Err(NotACommand::Missing { what: arg.name, usage: row.usage() });
         }
     }
-    build(row, &values)
+    match left.first() {
+        // Half understood is not understood.
+        Some(word) => Err(NotACommand::Wrong {
+            word: word.chars().take(40).collect(),
+            what: "part of it",
+            usage: row.usage(),
+        }),
+        None => build(row, &values),
+    }
 }
 
 /// One argument's value and the words after it; none when it was left out.
@@ -96,8 +104,8 @@ fn take<'a>(
     needed_after: usize,
 ) -> Result<Option<(String, &'a [&'a str])>, NotACommand> {
     let Some((first, rest)) = words.split_first() else { return Ok(None) };
-    // What may be left out is, when the words are few: `commander @ana`.
-    if !arg.needed && arg.kind != Kind::Rest && words.len() <= needed_after {
+    // What may be left out is, when the words are few: `commander @ana`. A flag is its own word and no other argument's.
+    if !arg.needed && !matches!(arg.kind, Kind::Rest | Kind::Flag) && words.len() <= needed_after {
         return Ok(None);
     }
     let wrong =

@@ -85,6 +85,12 @@ fn what_is_no_command_says_what_would_be() {
             "incident close INC-3",
             "root cause is missing: incident close INCIDENT [not-the-release] ROOT CAUSE…",
         ),
+        (
+            "incident close INC-3 not-the-release",
+            "root cause is missing: incident close INCIDENT [not-the-release] ROOT CAUSE…",
+        ),
+        ("rollback status now", "\"now\" is no part of it: rollback status"),
+        ("rollback stop checkout please", "\"please\" is no part of it: rollback stop [SERVICE]"),
         ("incident lst", "no command is called \"lst\", did you mean \"list\"?; `help` lists them"),
     ] {
         assert_eq!(parse(text).unwrap_err().to_string(), said, "{text}");

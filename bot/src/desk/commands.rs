@@ -1,7 +1,7 @@
 //! Commands as text, from a chat or a command line.
 
-use lastgood_adapters::chat::{Answer, Incoming};
-use lastgood_core::{Actor, IncidentId, incident::Closing, inventory::Stability};
+use lastgood_adapters::chat::{Answer, Incoming, Kind, Person};
+use lastgood_core::{Actor, IncidentId, incident::Closing, inventory::Stability, rollback::Approval};
 
 use super::{Desk, standing};
 use crate::{
@@ -60,8 +60,12 @@ impl Desk {
     /// Opens a run for somebody; in the thread of what they pointed at or said it in, where a thread is opened at all.
     pub(super) async fn propose(&self, incoming: &Incoming, ask: Ask) -> Done {
         let service = self.engine.service(&ask.service).map_err(|error| or_a_command(&ask.service, error))?;
-        if let Some(refusal) = self.barred(&service, &incoming.actor).await {
-            return Ok(refusal);
+        let asked = standing::of(&self.chats, &service, &incoming.actor).await;
+        // Where nobody has to click, asking is deciding.
+        let unknown =
+            asked.trouble.filter(|_| service.policy.approval == Approval::None && !asked.standing.approver);
+        if let Some(why) = asked.barred.or(unknown) {
+            return self.turned_away(&service, &incoming.actor, "propose", &why).await;
         }
         if let Some(wanted) = &ask.wanted {
             self.engine.resolve(&service.id, wanted).await.map_err(|error| match error {
@@ -106,7 +110,7 @@ impl Desk {
         reason: &str,
     ) -> Done {
         let service = self.engine.service(service)?;
-        if let Some(refusal) = self.refused(&service, incoming, "mark its artifacts").await {
+        if let Some(refusal) = self.refused(&service, &incoming.actor).await? {
             return Ok(refusal);
         }
         let digest = self.engine.resolve(&service.id, artifact).await?;
@@ -176,6 +180,11 @@ impl Desk {
             }
             here.push(saved.state);
         }
+        // Said in a thread, it is about that thread, also when what was there has ended.
+        if incoming.thread.is_some() {
+            let text = "no rollback is running in this thread: name the service";
+            return Err(StoreError::NotFound(text.to_owned()));
+        }
         match here.as_slice() {
             [one] => Scene::load(&self.engine, one.id).await,
             [] => {
@@ -198,32 +207,31 @@ impl Desk {
         let id = format!("{platform}:{name}");
         let Some(chat) = self.chats.get(platform) else { return Ok(Actor::new(id, name)) };
         match chat.person(&id).await {
-            Ok(person) => Ok(Actor::new(id, person.name)),
+            Ok(Person { kind: Kind::Member, name }) => Ok(Actor::new(id, name)),
+            Ok(Person { name, .. }) => Err(StoreError::Invalid(format!(
+                "{name} can't be in command: only full members of the workspace act here"
+            ))),
             Err(lastgood_adapters::Fault::NotFound(_)) => Err(StoreError::NotFound(format!(
                 "nobody is called {named:?} here: choose them from the list that opens after an @"
             ))),
             Err(fault) => {
-                tracing::warn!(%fault, id, "a name can't be asked");
-                Ok(Actor::new(id, name))
+                Err(StoreError::Busy(format!("who {named:?} is could not be asked ({fault}); try again")))
             }
         }
     }
 
-    /// Why somebody who is neither approver nor commander may not do something to a service.
-    async fn refused(&self, service: &Service, incoming: &Incoming, what: &str) -> Option<Answer> {
-        let asked = standing::of(&self.chats, service, &incoming.actor).await;
+    /// Why somebody who is neither approver nor commander may not mark anything.
+    async fn refused(&self, service: &Service, by: &Actor) -> Result<Option<Answer>, StoreError> {
+        let asked = standing::of(&self.chats, service, by).await;
         if let Some(barred) = &asked.barred {
-            return Some(private(barred));
+            return self.turned_away(service, by, "mark", barred).await.map(Some);
         }
         if asked.standing.approver || asked.standing.commander {
-            return None;
+            return Ok(None);
         }
-        let text = format!("only an approver of {} or its commander may {what}", service.id);
-        Some(Answer::Private(standing::refusal(&text, service, &asked)))
-    }
-
-    async fn barred(&self, service: &Service, actor: &Actor) -> Option<Answer> {
-        standing::of(&self.chats, service, actor).await.barred.map(|barred| private(&barred))
+        let text = format!("only an approver of {} or its commander may mark its artifacts", service.id);
+        self.turned_away(service, by, "mark", &text).await?;
+        Ok(Some(Answer::Private(standing::refusal(&text, service, &asked))))
     }
 }
 

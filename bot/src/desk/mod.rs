@@ -24,7 +24,8 @@ use crate::{
         self,
         action::{self, Action, Verb, input},
     },
-    store::{self, StoreError},
+    service::Service,
+    store::{self, StoreError, write},
 };
 
 /// Answers one platform.
@@ -99,7 +100,7 @@ impl Desk {
         let service = self.engine.service(&scene.state().service.0)?;
         let asked = standing::of(&self.chats, &service, &incoming.actor).await;
         if let Some(barred) = &asked.barred {
-            return Ok(private(barred));
+            return self.turned_away(&service, &incoming.actor, act.word(), barred).await;
         }
         let mut allowed = asked.standing.clone();
         allowed.break_glass.clone_from(&self.break_glass);
@@ -135,6 +136,20 @@ impl Desk {
 }
 
 impl Desk {
+    /// What was refused before the engine was asked is in the audit all the same.
+    async fn turned_away(
+        &self,
+        service: &Service,
+        by: &Actor,
+        what: &str,
+        why: &str,
+    ) -> Result<Answer, StoreError> {
+        let at = self.engine.now();
+        let detail = format!("{why} (refused)");
+        write!(self.engine.store, |tx| tx.audit(at, &by.id, &service.id.0, what, &detail).await)?;
+        Ok(private(why))
+    }
+
     /// Why somebody may not close an incident.
     async fn may_not_close(
         &self,
@@ -145,7 +160,7 @@ impl Desk {
         let service = self.engine.service(&incident.service.0)?;
         let asked = standing::of(&self.chats, &service, by).await;
         if let Some(barred) = &asked.barred {
-            return Ok(Some(private(barred)));
+            return self.turned_away(&service, by, "close incident", barred).await.map(Some);
         }
         let commands = scene.state().commander.as_ref().is_some_and(|commander| commander.id == by.id);
         if asked.standing.approver || asked.standing.commander || commands {
@@ -155,6 +170,7 @@ impl Desk {
             "{by}, only the incident commander or an approver of {} may close {}",
             service.id, incident.id
         );
+        self.turned_away(&service, by, "close incident", &text).await?;
         Ok(Some(Answer::Private(standing::refusal(&text, &service, &asked))))
     }
 }

@@ -29,7 +29,7 @@ pub enum Act {
 }
 
 impl Act {
-    fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Approve { .. } => "approve",
             Self::Reject { .. } => "reject",

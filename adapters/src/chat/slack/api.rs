@@ -43,12 +43,16 @@ pub(super) struct Api {
 impl Api {
     pub fn new(settings: &Settings) -> Result<Self, BuildError> {
         crate::client::install_tls();
+        // A network that swallows packets is told from a lost answer by where the time went.
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(crate::client::CONNECT_LIMIT));
         let https = HttpsConnectorBuilder::new()
             .with_native_roots()
             .map_err(|error| BuildError::Client(error.to_string()))?
             .https_or_http()
             .enable_all_versions()
-            .build();
+            .wrap_connector(tcp);
         let connector = SlackClientHyperConnector::with_connector(https).with_slack_api_url(&settings.url);
         Ok(Self {
             client: SlackClient::new(connector),

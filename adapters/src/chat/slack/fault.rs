@@ -15,8 +15,13 @@ pub(super) fn of(method: &str, effect: Effect, error: &SlackClientError) -> Faul
         SlackClientError::RateLimitError(error) => {
             Fault::RateLimited { after: error.retry_after, detail: format!("Slack takes no {method} now") }
         }
-        SlackClientError::HttpError(error) if error.status_code.is_server_error() => {
+        SlackClientError::HttpError(error)
+            if error.status_code.is_server_error() || error.status_code.as_u16() == 408 =>
+        {
             silent(method, effect, &format!("Slack answered {}", error.status_code))
+        }
+        SlackClientError::HttpError(error) if matches!(error.status_code.as_u16(), 401 | 403 | 407) => {
+            Fault::Denied(format!("{method}: answered {}; is there a proxy in between?", error.status_code))
         }
         SlackClientError::HttpError(error) => {
             Fault::Invalid(format!("{method}: Slack answered {}", error.status_code))
@@ -96,6 +101,7 @@ fn api(method: &str, effect: Effect, error: &SlackClientApiError) -> Fault {
         | "team_access_not_granted"
         | "org_login_required" => Fault::Denied(text("the workspace's administrators don't allow it")),
         "message_not_found"
+        | "cannot_reply_to_message"
         | "thread_not_found"
         | "cant_update_message"
         | "edit_window_closed"
@@ -104,6 +110,7 @@ fn api(method: &str, effect: Effect, error: &SlackClientApiError) -> Fault {
         | "no_such_subteam"
         | "subteam_not_found" => Fault::NotFound(format!("{method}: {code}")),
         "internal_error"
+        | "update_failed"
         | "fatal_error"
         | "service_unavailable"
         | "request_timeout"

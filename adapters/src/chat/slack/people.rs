@@ -23,7 +23,7 @@ use crate::{
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// One answer, which everybody who asks meanwhile waits for.
-type Slot<T> = Arc<Mutex<Option<(Instant, T)>>>;
+type Slot<T> = Arc<Mutex<Option<(Instant, Result<T, Fault>)>>>;
 
 struct Cache<T>(Mutex<BTreeMap<String, Slot<T>>>);
 
@@ -34,7 +34,7 @@ impl<T> Default for Cache<T> {
 }
 
 impl<T: Clone> Cache<T> {
-    /// What is remembered, or else what is answered now. A failure is not remembered.
+    /// What is remembered, or else what is answered now. A failure is for those who waited for it, and not remembered.
     async fn get(&self, key: &str, ask: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         self.at(Instant::now(), key, ask).await
     }
@@ -53,14 +53,18 @@ impl<T: Clone> Cache<T> {
             slots.entry(key.to_owned()).or_default().clone()
         };
         let mut slot = slot.lock().await;
-        if let Some((at, known)) = &*slot
-            && now.saturating_duration_since(*at) < REMEMBERED
-        {
-            return Ok(known.clone());
+        match &*slot {
+            Some((at, Ok(known))) if now.saturating_duration_since(*at) < REMEMBERED => {
+                return Ok(known.clone());
+            }
+            Some((at, failed @ Err(_))) if *at > now => return failed.clone(),
+            _ => {}
         }
-        let answer = ask.await?;
-        *slot = Some((now, answer.clone()));
-        Ok(answer)
+        let answer = ask.await;
+        // A failure as of its end: whoever came before that has waited for it.
+        let at = if answer.is_ok() { now } else { Instant::now() };
+        *slot = Some((at, answer.clone()));
+        answer
     }
 }
 
@@ -78,7 +82,8 @@ impl People {
     pub async fn person(&self, api: &Api, me: &Me, id: &str) -> Result<Person, Fault> {
         let asked = async {
             let answer = api.read("users.info", &[("user", id)]).await?;
-            Ok(person(answer.get("user").unwrap_or(&Value::Null), me))
+            let missing = || Fault::Unavailable("users.info: the answer names nobody".to_owned());
+            Ok(person(answer.get("user").ok_or_else(missing)?, me))
         };
         self.persons.get(id, asked).await
     }
@@ -133,7 +138,7 @@ impl People {
 fn person(user: &Value, me: &Me) -> Person {
     let is = |key: &str| user.get(key).and_then(Value::as_bool).unwrap_or(false);
     let teams = [text(user, "/team_id"), text(user, "/profile/team")];
-    let elsewhere = !teams.contains(&me.team.as_str()) && teams.iter().any(|team| !team.is_empty());
+    let elsewhere = me.team.is_empty() || !teams.contains(&me.team.as_str());
     // In an organisation of several workspaces, a colleague's home may be another one of them.
     let colleague =
         me.enterprise.as_deref().is_some_and(|of| of == text(user, "/enterprise_user/enterprise_id"));
@@ -167,6 +172,7 @@ mod tests {
             (json!({ "team_id": "T1", "is_restricted": true }), Kind::Guest),
             (json!({ "team_id": "T1", "is_ultra_restricted": true }), Kind::Guest),
             (json!({ "team_id": "T2" }), Kind::Stranger),
+            (json!({}), Kind::Stranger),
             (json!({ "team_id": "T1", "is_stranger": true }), Kind::Stranger),
             (json!({ "team_id": "T2", "enterprise_user": { "enterprise_id": "E1" } }), Kind::Member),
             (json!({ "team_id": "T2", "enterprise_user": { "enterprise_id": "E2" } }), Kind::Stranger),
@@ -189,7 +195,7 @@ mod tests {
     async fn answers_are_remembered_for_a_minute_and_failures_not_at_all() {
         let cache = Cache::<u8>::default();
         let fails = || async { Err(Fault::Unavailable("x".into())) };
-        let then = Instant::now();
+        let then = Instant::now() + REMEMBERED;
         assert!(cache.at(then, "a", fails()).await.is_err());
         assert_eq!(cache.at(then, "a", async { Ok(1) }).await, Ok(1));
         let later = then + REMEMBERED - Duration::from_secs(1);

@@ -11,9 +11,13 @@ use tokio::sync::RwLock;
 use super::{api::Api, receive::text};
 use crate::Fault;
 
-/// Names that were not found are looked for again after this long at the earliest.
-const AGAIN: Duration = Duration::from_secs(60);
-/// Of 1,000 channels each, as many as Slack gives at once.
+/// For a room that messages wait for, a name that was not found is looked for again after this long at the earliest.
+const AGAIN: Duration = Duration::from_secs(5);
+/// For naming a channel that something happened in: most are none of the configured ones, and never will be.
+const SELDOM: Duration = Duration::from_secs(60);
+/// All pages together.
+const WITHIN: Duration = Duration::from_secs(30);
+/// Of 999 channels each, as many as Slack gives at once.
 const PAGES: usize = 50;
 
 pub(super) struct Rooms {
@@ -27,6 +31,8 @@ struct Known {
     /// Name without `#` → id.
     ids: BTreeMap<String, String>,
     looked: Option<Instant>,
+    /// Why the last look came to nothing.
+    failed: Option<(Instant, Fault)>,
 }
 
 impl Rooms {
@@ -46,7 +52,7 @@ impl Rooms {
         if let Some(id) = self.known.read().await.ids.get(name) {
             return Ok(id.clone());
         }
-        self.look(api).await?;
+        self.look(api, AGAIN).await?;
         self.known.read().await.ids.get(name).cloned().ok_or_else(|| {
             Fault::Denied(format!(
                 "Slack has no channel #{name}, or it is a private one that the bot is not in: \
@@ -65,7 +71,7 @@ impl Rooms {
             let known = self.known.read().await;
             names().any(|room| !known.ids.contains_key(room.trim_start_matches('#')))
         };
-        if unknown && let Err(fault) = self.look(api).await {
+        if unknown && let Err(fault) = self.look(api, SELDOM).await {
             tracing::warn!(%fault, "channels can't be listed");
         }
         let known = self.known.read().await;
@@ -74,40 +80,61 @@ impl Rooms {
         found.cloned().unwrap_or_else(|| id.to_owned())
     }
 
-    /// Asks for all channels, at most once a minute; meanwhile what is known is all there is.
-    async fn look(&self, api: &Api) -> Result<(), Fault> {
+    /// Asks for all channels, unless that was done or tried a short while ago.
+    async fn look(&self, api: &Api, again: Duration) -> Result<(), Fault> {
         let mut known = self.known.write().await;
-        if known.looked.is_some_and(|at| at.elapsed() < AGAIN) {
+        if known.looked.is_some_and(|at| at.elapsed() < again) {
             return Ok(());
         }
-        let mut ids = BTreeMap::new();
-        let mut cursor = String::new();
-        for _ in 0..PAGES {
-            let asked = [
-                ("types", "public_channel,private_channel"),
-                // So that `check` can say of one that it is archived.
-                ("exclude_archived", "false"),
-                ("limit", "1000"),
-                ("cursor", cursor.as_str()),
-            ];
-            let page = api.read("conversations.list", &asked).await?;
-            for channel in page.get("channels").and_then(Value::as_array).into_iter().flatten() {
-                let (name, id) = (text(channel, "/name").to_owned(), text(channel, "/id").to_owned());
-                let archived = channel.get("is_archived").and_then(Value::as_bool).unwrap_or(false);
-                if archived {
-                    ids.entry(name).or_insert(id);
-                } else {
-                    ids.insert(name, id);
-                }
+        if let Some((at, fault)) = &known.failed
+            && at.elapsed() < AGAIN
+        {
+            return Err(fault.clone());
+        }
+        let late =
+            |_| Fault::Unavailable(format!("conversations.list: not done within {} s", WITHIN.as_secs()));
+        let listed = tokio::time::timeout(WITHIN, list(api)).await.map_err(late).and_then(|listed| listed);
+        match listed {
+            Ok(ids) => {
+                *known = Known { ids, looked: Some(Instant::now()), failed: None };
+                Ok(())
             }
-            text(&page, "/response_metadata/next_cursor").clone_into(&mut cursor);
-            if cursor.is_empty() {
-                break;
+            Err(fault) => {
+                known.failed = Some((Instant::now(), fault.clone()));
+                Err(fault)
             }
         }
-        *known = Known { ids, looked: Some(Instant::now()) };
-        Ok(())
     }
+}
+
+/// Name without `#` → id, of every channel that the bot can see.
+async fn list(api: &Api) -> Result<BTreeMap<String, String>, Fault> {
+    let mut ids = BTreeMap::new();
+    let mut cursor = String::new();
+    for _ in 0..PAGES {
+        let asked = [
+            ("types", "public_channel,private_channel"),
+            // So that `check` can say of one that it is archived.
+            ("exclude_archived", "false"),
+            ("limit", "999"),
+            ("cursor", cursor.as_str()),
+        ];
+        let page = api.read("conversations.list", &asked).await?;
+        for channel in page.get("channels").and_then(Value::as_array).into_iter().flatten() {
+            let (name, id) = (text(channel, "/name").to_owned(), text(channel, "/id").to_owned());
+            let archived = channel.get("is_archived").and_then(Value::as_bool).unwrap_or(false);
+            if archived {
+                ids.entry(name).or_insert(id);
+            } else {
+                ids.insert(name, id);
+            }
+        }
+        text(&page, "/response_metadata/next_cursor").clone_into(&mut cursor);
+        if cursor.is_empty() {
+            break;
+        }
+    }
+    Ok(ids)
 }
 
 /// `C…` and `G…` are channels, `D…` conversations with one person.

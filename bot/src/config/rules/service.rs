@@ -6,6 +6,7 @@ use lastgood_adapters::duration::Span;
 
 use super::Rules;
 use crate::{
+    command::table::{Group, TABLE},
     config::{
         problem::Path,
         sections::Config,
@@ -85,6 +86,11 @@ impl Rules<'_> {
         if name.is_empty() || !name.chars().all(good) {
             let what = "a service's name is typed in commands: letters, digits, \"-\", \"_\" and \".\" only";
             self.problem(at.clone(), what);
+        }
+        if TABLE.iter().any(|row| row.group == Group::Rollback && row.name.eq_ignore_ascii_case(name)) {
+            let what =
+                format!("`/rollback {name}` is a command: a service of that name could not be rolled back");
+            self.advise(at.clone(), what, "call it otherwise");
         }
         if service.environment.trim().is_empty() {
             self.advise(at.then("environment"), "empty", "for example \"production\"");

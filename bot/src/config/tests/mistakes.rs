@@ -455,6 +455,14 @@ fn server() {
         ],
     );
     expect(&end("[services.checkout]"), &["14:11: not TOML: duplicate key"]);
+    let named = problems(&SMALL.replace("services.checkout", "services.status"));
+    assert_eq!(
+        named,
+        [
+            "x.toml:2:11: services.status: `/rollback status` is a command: a service of that name could not be rolled back; \
+          call it otherwise"
+        ]
+    );
     expect(
         &end("a = = 1\nb = \""),
         &[

@@ -40,7 +40,10 @@ pub fn call(slack: &Slack, state: &mut State, method: &str, asked: &Asked) -> An
         "chat.postMessage" => post(state, asked),
         "chat.update" => update(state, asked),
         "chat.postEphemeral" => ephemeral(state, asked),
-        "conversations.list" => Ok(list(state, asked)),
+        "conversations.list" => match text(asked, "limit").parse().unwrap_or(100_u32) {
+            1..1_000 => Ok(list(state, asked)),
+            _ => Err(refuse("invalid_limit")),
+        },
         "conversations.info" => {
             let channel = state.channel(text(asked, "channel")).ok_or_else(|| refuse("channel_not_found"))?;
             Ok(json!({ "channel": shown(channel) }))

@@ -5,14 +5,19 @@ fn clean(c: char) -> char {
     if c.is_control() && c != '\n' { ' ' } else { c }
 }
 
+/// Characters that make a text read in another order than it is written.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// As it is, without line feeds and control characters.
 pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c == '\n' { ' ' } else { clean(c) }).collect()
+    text.chars().filter(|c| !turns(*c)).map(|c| if c == '\n' { ' ' } else { clean(c) }).collect()
 }
 
 /// As it is, without control characters but line feeds.
 pub(super) fn lines(text: &str) -> String {
-    text.chars().map(clean).collect()
+    text.chars().filter(|c| !turns(*c)).map(clean).collect()
 }
 
 /// Slack counts as JavaScript does: in UTF-16 units.
@@ -57,5 +62,6 @@ mod tests {
         }
         assert_eq!(one_line("a\nb\0c\u{1b}"), "a b c ");
         assert_eq!(lines("a\nb\0"), "a\nb ");
+        assert_eq!(lines("v2\u{202e}4.1"), "v24.1");
     }
 }
