@@ -248,7 +248,10 @@ fn mistakes_in_commands_change_nothing_and_say_what_would_do() {
         (1, "incident close INC-1 --root-cause the_pool_was_halved", "there is no INC-1"),
         (2, "incident close INC-1", "--root-cause <SENTENCE>"),
         (2, "mark checkout v1 stable", "--reason <REASON>"),
-        (2, "relaeses checkout", "a similar subcommand exists: 'releases'"),
+        (2, "relaeses checkout", "did you mean \"releases\"?"),
+        (1, "stop chekout", "did you mean checkout?"),
+        (1, "stop checkout", "no rollback of checkout is running"),
+        (1, "stop checkout now", "\"now\" is no part of it"),
         (1, "health", "is `lastgood serve` running there?"),
     ] {
         let err = place.bad(code, line);

@@ -37,7 +37,9 @@ pub fn help() -> String {
 pub async fn run(context: &Context, words: &[String]) -> Ended {
     let first = words.first().map(String::as_str).unwrap_or_default();
     if !rest().any(|row| row.name == first) {
-        return Err(Fault::new(unknown(first)));
+        // As clap exits with mistakes in typing.
+        super::note(&format!("error: {}", unknown(first)));
+        return Ok(ExitCode::from(2));
     }
     let app = context.open().await?;
     let desk = Desk::new(app.engine.clone(), Chats::default(), TERMINAL).acting_as(operator(&app.config));

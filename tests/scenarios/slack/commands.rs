@@ -41,11 +41,11 @@ async fn an_incident_needs_no_other_window() {
     let root = world.slack.offers("Roll back to v2.4.0").await;
     let told = world.slack.slash(&world.eve, ROOM, "/rollback checkout").await.private();
     assert!(told.contains("RB-1 is under way for checkout"), "{told}");
-    world.presses(&world.ana, "Roll back to v2.4.0").await;
     // Whoever is named becomes commander; who that is, Slack says.
     let told = world.slack.slash(&world.ana, ROOM, "/rollback commander @ben").await.private();
     assert!(told.contains("The thread shows what follows"), "{told}");
     world.slack.reads(&format!("Commander: <{}>", world.ben.id)).await;
+    world.presses(&world.ana, "Roll back to v2.4.0").await;
     world.run_ends(1, "recovered").await;
 
     let page = world.slack.home(&world.eve).await;
