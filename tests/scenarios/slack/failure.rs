@@ -92,3 +92,28 @@ async fn only_what_slack_signed_a_moment_ago_is_taken() {
     assert_eq!(lastgood::store::rollbacks::recent(db, None, 10).await.unwrap().len(), 1);
     world.bot.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_replica_slack_calls_a_click_counts_once() {
+    let world = World::open(Stage::set().await, Kind::Postgres, Way::Http, Wishes::default()).await;
+    let (second, door) = world.replica().await;
+    world.broken().await;
+    // The same delivery at both, as after an answer that came too late.
+    let command = json!({ "command": "/rollback", "text": "checkout", "user_id": world.ana.id,
+        "channel_id": world.slack.id_of(ROOM), "trigger_id": "one-and-the-same", "user_name": "ana" });
+    let (first, other) = (world.door(), door.clone());
+    let both =
+        tokio::join!(world.slack.forge(&first, None, &command), world.slack.forge(&other, None, &command));
+    assert_eq!(both, (200, 200));
+    let root = world.slack.offers("Roll back to v2.4.0").await;
+    // From here on the load balancer chooses the other one.
+    world.slack.by_http(&door);
+    let told = world.slack.press(&world.eve, &root, "Roll back to v2.4.0").await.private();
+    assert!(told.contains("only an approver"), "{told}");
+    assert_eq!(world.slack.press(&world.ana, &root, "Roll back to v2.4.0").await, Saw::Change);
+    world.run_ends(1, "recovered").await;
+    let db = world.bot.app.engine.store.reader();
+    assert_eq!(lastgood::store::rollbacks::recent(db, None, 10).await.unwrap().len(), 1);
+    second.end().await;
+    world.ends().await;
+}

@@ -102,6 +102,13 @@ impl World {
         world
     }
 
+    /// Another replica on the same database, and where Slack would call it.
+    pub async fn replica(&self) -> (Bot, String) {
+        let at = std::net::SocketAddr::from(([127, 0, 0, 1], lastgood_tests::process::free_port()));
+        let configuration = self.configuration.replace(&self.stage.bot.to_string(), &at.to_string());
+        (Bot::configured(&configuration).await, format!("http://{at}/chat/slack"))
+    }
+
     async fn record(&self, version: &str, at: Option<i64>) {
         let (artifact, pool) = match version {
             "v2.4.0" => (&self.stage.old, "blue"),
