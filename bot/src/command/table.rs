@@ -74,17 +74,17 @@ pub const PROPOSE: Row = Row {
         optional("version", Kind::Version, "a version or digest; otherwise the last stable one"),
         optional("reason", Kind::Rest, "for the thread"),
     ],
-    help: "propose the last stable version, or the one you name",
+    help: "Propose the last stable version, or the one you name",
 };
 
 pub const STATUS: Row =
-    Row { group: Group::Rollback, name: "status", args: &[], help: "running rollbacks and open incidents" };
+    Row { group: Group::Rollback, name: "status", args: &[], help: "Running rollbacks and open incidents" };
 
 pub const HISTORY: Row = Row {
     group: Group::Rollback,
     name: "history",
     args: &[SERVICE],
-    help: "what was deployed, newest first, with its marks",
+    help: "What was deployed, newest first, with its marks",
 };
 
 pub const MARK: Row = Row {
@@ -96,34 +96,34 @@ pub const MARK: Row = Row {
         needed("as", Kind::OneOf(&["stable", "unstable"]), "stable or unstable"),
         needed("reason", Kind::Rest, "for whoever reads it at night"),
     ],
-    help: "correct the inventory: mark an artifact stable or unstable",
+    help: "Correct the inventory: mark an artifact stable or unstable",
 };
 
 pub const STOP: Row = Row {
     group: Group::Rollback,
     name: "stop",
     args: &[HERE],
-    help: "stop the running rollback; traffic stays as it is",
+    help: "Stop the running rollback; traffic stays as it is",
 };
 
 pub const COMMANDER: Row = Row {
     group: Group::Rollback,
     name: "commander",
     args: &[HERE, needed("person", Kind::Person, "who takes over")],
-    help: "hand the command of the incident to somebody",
+    help: "Hand the command of the incident to somebody",
 };
 
-pub const HELP: Row = Row { group: Group::Rollback, name: "help", args: &[], help: "this list" };
+pub const HELP: Row = Row { group: Group::Rollback, name: "help", args: &[], help: "This list" };
 
 pub const LIST: Row = Row {
     group: Group::Incident,
     name: "list",
     args: &[],
-    help: "incidents whose root cause is not known yet",
+    help: "Incidents whose root cause is not known yet",
 };
 
 pub const SHOW: Row =
-    Row { group: Group::Incident, name: "show", args: &[INCIDENT], help: "an incident and its rollbacks" };
+    Row { group: Group::Incident, name: "show", args: &[INCIDENT], help: "An incident and its rollbacks" };
 
 pub const CLOSE: Row = Row {
     group: Group::Incident,
@@ -133,7 +133,7 @@ pub const CLOSE: Row = Row {
         optional("not-the-release", Kind::Flag, "the release was innocent: its mark is lifted"),
         needed("root cause", Kind::Rest, "what caused it, in a sentence"),
     ],
-    help: "close an incident with its root cause",
+    help: "Close an incident with its root cause",
 };
 
 pub const TABLE: [Row; 10] = [PROPOSE, STATUS, HISTORY, MARK, STOP, COMMANDER, HELP, LIST, SHOW, CLOSE];
