@@ -41,7 +41,8 @@ async fn hears(slack: &Slack, lines: &mut Lines<BufReader<tokio::process::ChildS
     slack.says(&ana, "#incidents", "after the refresh").await;
     let heard = line(lines).await;
     assert_eq!(heard, json!({ "did": "heard", "type": "events_api", "text": "after the refresh" }));
-    let all: Vec<Delivered> = slack.delivered();
+    let mut all: Vec<Delivered> = slack.delivered();
+    all.retain(|one| one.kind != "echo");
     assert!(all.iter().all(|one| one.acknowledged.is_some()), "{all:?}");
 }
 

@@ -72,7 +72,8 @@ impl Slack {
         {
             let mut state = self.state();
             let envelope = format!("envelope{}", state.number());
-            let mut frame = json!({ "envelope_id": envelope, "type": kind, "payload": payload,
+            let named = if kind == "echo" { "events_api" } else { kind };
+            let mut frame = json!({ "envelope_id": envelope, "type": named, "payload": payload,
                 "accepts_response_payload": kind != "events_api" });
             if kind == "events_api" {
                 frame["retry_attempt"] = (number - 1).into();
@@ -98,7 +99,7 @@ impl Slack {
         forged: Option<Forged>,
     ) -> u16 {
         let (door, media_type, body) = match kind {
-            "events_api" => ("events", "application/json", payload.to_string()),
+            "events_api" | "echo" => ("events", "application/json", payload.to_string()),
             "interactive" => {
                 let form = url::form_urlencoded::Serializer::new(String::new())
                     .append_pair("payload", &payload.to_string())

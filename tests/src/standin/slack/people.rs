@@ -162,12 +162,28 @@ impl Slack {
         Saw::Private(show::content(&seen.await))
     }
 
+    /// Not worth waiting for, if nobody listens.
+    pub(super) async fn heard_by_itself(&self, event: &Value) {
+        let listening = {
+            let state = self.state();
+            !state.sockets.is_empty() || matches!(state.route, super::state::Route::Http(_))
+        };
+        if listening {
+            let payload = self.callback(event);
+            self.deliver("echo", &payload).await;
+        }
+    }
+
     pub(super) async fn event(&self, event: &Value) -> bool {
-        let id = self.state().number();
-        let payload = json!({ "token": "x", "team_id": TEAM, "api_app_id": APP, "event": event,
-            "type": "event_callback", "event_id": format!("Ev{id:08}"), "event_time": 1,
-            "authorizations": [{ "team_id": TEAM, "user_id": BOT_USER, "is_bot": true }] });
+        let payload = self.callback(event);
         self.deliver("events_api", &payload).await
+    }
+
+    fn callback(&self, event: &Value) -> Value {
+        let id = self.state().number();
+        json!({ "token": "x", "team_id": TEAM, "api_app_id": APP, "event": event,
+            "type": "event_callback", "event_id": format!("Ev{id:08}"), "event_time": 1,
+            "authorizations": [{ "team_id": TEAM, "user_id": BOT_USER, "is_bot": true }] })
     }
 
     /// Presses a button by its label: as the message is now, or else as it was when it last had one (a screen that was

@@ -91,6 +91,9 @@ async fn call(
         allowed(&state, &method, &headers).and_then(|()| methods::call(&slack, &mut state, &method, &asked))
     };
     slack.show();
+    if let Ok(answer) = &answer {
+        echo(&slack, &method, answer);
+    }
     if !slow.is_zero() {
         tokio::time::sleep(slow).await; // the trouble that was asked for
     }
@@ -98,6 +101,32 @@ async fn call(
         return dropped();
     }
     told(&slack, &method, answer)
+}
+
+/// An app is in the channel, so it hears of its own messages and edits, too.
+fn echo(slack: &Slack, method: &str, answer: &Value) {
+    let edited = method == "chat.update";
+    if !edited && method != "chat.postMessage" {
+        return;
+    }
+    let (channel, ts) = (text(&answer["channel"]), text(&answer["ts"]));
+    let Some(message) = slack.state().message(channel, ts).map(|message| message.json(true)) else { return };
+    let event = match edited {
+        true => {
+            json!({ "type": "message", "subtype": "message_changed", "channel": channel, "message": message })
+        }
+        false => {
+            let mut event = message;
+            event["channel"] = channel.into();
+            event
+        }
+    };
+    let slack = slack.clone();
+    tokio::spawn(async move { slack.heard_by_itself(&event).await });
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 /// The connection ends in the middle of an answer.
