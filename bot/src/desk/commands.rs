@@ -25,7 +25,18 @@ impl Desk {
             Ok(command) => command,
             Err(error) => return Ok(private(&error.to_string())),
         };
+        if let Some(refusal) = self.outsider(&incoming.actor).await {
+            return Ok(refusal);
+        }
         told(self.obey(incoming, command).await)
+    }
+
+    /// Guests and people of other organisations see what is in their rooms, and nothing of what lies behind.
+    pub(super) async fn outsider(&self, actor: &Actor) -> Option<Answer> {
+        let platform = actor.id.split(':').next().unwrap_or_default();
+        let person = self.chats.get(platform)?.person(&actor.id).await.ok()?;
+        let text = format!("{}, only full members of the workspace can ask and act here", person.name);
+        (person.kind != Kind::Member).then(|| private(&text))
     }
 
     async fn obey(&self, incoming: &Incoming, command: Command) -> Done {

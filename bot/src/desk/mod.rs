@@ -228,7 +228,10 @@ impl Inbox for Desk {
             What::Command { text } => self.command(&incoming, text).await,
             What::Posted(posted) => self.heard(&incoming, posted).await.map(|()| Answer::Done),
             What::Pointed(posted) => self.pointed(&incoming, posted).await,
-            What::Home => self.home().await,
+            What::Home => match self.outsider(&incoming.actor).await {
+                Some(refusal) => Ok(refusal),
+                None => self.home().await,
+            },
         };
         answer.map_err(|error| {
             tracing::error!(%error, actor = incoming.actor.id, "could not be taken");

@@ -44,6 +44,7 @@ pub(super) async fn of(chats: &Chats, service: &Service, actor: &Actor) -> Asked
         Err(fault) => {
             tracing::warn!(%fault, actor = actor.id, "who somebody is can't be asked: denied");
             asked.standing.approver = service.fallback_approvers.contains(&actor.id);
+            asked.standing.commander &= asked.standing.approver;
             asked.trouble = Some(format!("Whether you may approve could not be asked ({fault}); try again."));
             return asked;
         }

@@ -100,11 +100,13 @@ fn api(method: &str, effect: Effect, error: &SlackClientApiError) -> Fault {
         | "ekm_access_denied"
         | "team_access_not_granted"
         | "org_login_required" => Fault::Denied(text("the workspace's administrators don't allow it")),
+        // Not gone: posting the card anew would leave the old one, with its buttons.
+        "cant_update_message" | "edit_window_closed" => Fault::Denied(text(
+            "the workspace does not let messages be edited (for long): cards can't be brought up to date",
+        )),
         "message_not_found"
         | "cannot_reply_to_message"
         | "thread_not_found"
-        | "cant_update_message"
-        | "edit_window_closed"
         | "user_not_found"
         | "users_not_found"
         | "no_such_subteam"

@@ -153,6 +153,10 @@ impl Slack {
             let mut here = body.clone();
             here["response_type"] = "ephemeral".into();
             here["replace_original"] = false.into();
+            if let Some(thread) = &place.thread {
+                // Else it is shown in the channel, to somebody who looks at a thread.
+                here["thread_ts"] = thread.clone().into();
+            }
             let sent = self
                 .0
                 .api

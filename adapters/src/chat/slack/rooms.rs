@@ -71,7 +71,13 @@ impl Rooms {
             let known = self.known.read().await;
             names().any(|room| !known.ids.contains_key(room.trim_start_matches('#')))
         };
-        if unknown && let Err(fault) = self.look(api, SELDOM).await {
+        // A click must not wait for a list of all channels because one name in the configuration is wrong: only the first one
+        // of a process asks. What is sent to an unknown name asks again.
+        let never = self.known.read().await.looked.is_none();
+        if unknown
+            && never
+            && let Err(fault) = self.look(api, SELDOM).await
+        {
             tracing::warn!(%fault, "channels can't be listed");
         }
         let known = self.known.read().await;
@@ -87,7 +93,7 @@ impl Rooms {
             return Ok(());
         }
         if let Some((at, fault)) = &known.failed
-            && at.elapsed() < AGAIN
+            && at.elapsed() < again
         {
             return Err(fault.clone());
         }

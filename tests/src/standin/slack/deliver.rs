@@ -144,7 +144,9 @@ impl Slack {
         let request = self.0.http.post(format!("{base}/events")).timeout(Duration::from_secs(3));
         let request = request.header("x-slack-request-timestamp", at.to_string());
         let request = request.header("x-slack-signature", sign(SIGNING_SECRET, at, &body)).body(body);
-        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        let answer: Value = answer.json().await.unwrap();
         assert_eq!(answer["challenge"], challenge.as_str());
         answer
     }

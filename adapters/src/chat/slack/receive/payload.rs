@@ -49,10 +49,11 @@ impl Payload {
     /// What names this delivery, whichever way and however often it comes.
     ///
     /// Events carry an id that stays the same over retries; commands and interactions a `trigger_id` of their own. A
-    /// mention is named by its message, for editing that message sends the mention once more.
+    /// mention is named by its message and edit: whoever corrects a mistyped command says it anew.
     pub fn delivery(&self) -> String {
         if self.text("/event/type") == "app_mention" {
-            return format!("mention/{}/{}", self.text("/event/channel"), self.text("/event/ts"));
+            let edited = self.some("/event/edited/ts").map(|ts| format!("/{ts}")).unwrap_or_default();
+            return format!("mention/{}/{}{edited}", self.text("/event/channel"), self.text("/event/ts"));
         }
         let id = match self.kind {
             Kind::EventsApi => self.text("/event_id"),
@@ -181,7 +182,10 @@ mod tests {
         assert_eq!(event(json!({ "type": "message" })).delivery(), "Ev1");
         let mention = json!({ "type": "app_mention", "channel": "C1", "ts": "1.2", "text": "a" });
         let edited = json!({ "type": "app_mention", "channel": "C1", "ts": "1.2", "text": "b" });
-        assert_eq!(event(mention).delivery(), event(edited).delivery());
+        assert_eq!(event(mention.clone()).delivery(), event(edited.clone()).delivery());
+        let mut corrected = edited;
+        corrected["edited"] = json!({ "user": "U1", "ts": "3.0" });
+        assert_ne!(event(mention).delivery(), event(corrected).delivery());
         let command = Payload::new(Kind::SlashCommands, json!({ "trigger_id": "13.7" }));
         assert_eq!(command.delivery(), "13.7");
         let bare = |text: &str| Payload::new(Kind::SlashCommands, json!({ "text": text })).delivery();

@@ -28,6 +28,11 @@ pub(in crate::chat::slack) async fn receive(
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
+    if response.body().first() == Some(&b'{') {
+        // Without it, Slack would take all of it for the challenge.
+        let kind = http::HeaderValue::from_static("application/json");
+        response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    }
     response
 }
 

@@ -40,7 +40,8 @@ pub(super) async fn off(slack: Slack, inbox: Arc<dyn Inbox>, payload: Payload, w
         Err(error) => {
             // Kept, and not done: it is handed out again in a while.
             tracing::error!(%error, delivery, "could not be taken now; tried again later");
-            let card = Card::new(Colour::Warning, "Kept, not done yet").line(error.0.as_str());
+            let card = Card::new(Colour::Warning, "Stored, not done yet")
+                .line("The database can't be written to now; it is done as soon as that passes. No need to repeat it.");
             let told = slack.answer_private(&read.place, &card).await;
             if let Err(fault) = told {
                 tracing::warn!(%fault, delivery, "nor could that be said");
