@@ -57,7 +57,7 @@ pub async fn run(context: &Context, what: What) -> Ended {
         What::Show { id, json } => show(&app, id, json).await,
         What::Close { id, root_cause, not_the_release } => {
             let closing = Closing { root_cause, not_the_release };
-            let closed = app.engine.close_incident(id, &closing, &operator(&app.config)).await?;
+            let closed = app.engine.close_incident(id, &closing, &operator(&app.config), None).await?;
             let mark = if not_the_release { "; the release is not blamed any more" } else { "" };
             say(format!("{} of {} is closed{mark}", closed.id, closed.service))?;
             Ok(ExitCode::SUCCESS)

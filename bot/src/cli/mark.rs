@@ -36,7 +36,7 @@ pub async fn run(context: &Context, args: Args) -> Ended {
         As::Stable => (Stability::Stable { by_person: true }, "stable"),
         As::Unstable => (Stability::Unstable { why: args.reason.clone(), provisional: false }, "unstable"),
     };
-    app.engine.mark(&args.service, &digest, &stability, &args.reason, &operator(&app.config)).await?;
+    app.engine.mark(&args.service, &digest, &stability, &args.reason, &operator(&app.config), None).await?;
     say(format!("{} of {} is marked {word}", digest.short(), service.id))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -102,7 +102,7 @@ pub async fn record(engine: &Engine, world: &World) -> anyhow::Result<()> {
                 world::Mark::Unstable => Stability::Unstable { why: why.to_owned(), provisional: false },
             };
             let person = Actor::new(format!("demo:{}", told.by), told.by);
-            engine.mark(world.service(), &told.artifact.digest, &stability, why, &person).await?;
+            engine.mark(world.service(), &told.artifact.digest, &stability, why, &person, None).await?;
         }
     }
     Ok(())

@@ -7,11 +7,7 @@ use super::{Desk, standing};
 use crate::{
     command::{self, Command},
     delivery::Scene,
-    engine::{
-        acts::{Act, Delivery},
-        alerts::Anchor,
-        propose::Ask,
-    },
+    engine::{acts::Act, alerts::Anchor, propose::Ask},
     render,
     service::Service,
     store::{self, StoreError},
@@ -53,10 +49,12 @@ impl Desk {
             }
             Command::Stop { service } => {
                 let scene = self.meant(incoming, service.as_deref()).await?;
+                self.not_before(incoming, &scene).await?;
                 self.act(&scene, 0, &Act::Stop, incoming).await
             }
             Command::Commander { service, person } => {
                 let scene = self.meant(incoming, service.as_deref()).await?;
+                self.not_before(incoming, &scene).await?;
                 let commander = self.somebody(&person).await?;
                 self.act(&scene, 0, &Act::Command { commander }, incoming).await
             }
@@ -86,12 +84,10 @@ impl Desk {
                 other => other,
             })?;
         }
-        let room =
-            service.rooms.iter().find(|room| room.platform == self.platform && room.name == incoming.room);
+        let room = self.room_of(&service, &incoming.room);
         let anchor: Option<Anchor> =
             room.zip(incoming.thread.as_ref()).map(|(room, thread)| (room.to_string(), thread.0.clone()));
-        let delivery = Delivery { source: self.platform.clone(), id: incoming.delivery.clone() };
-        let id = self.engine.propose_at(&ask, anchor.as_ref(), Some(&delivery)).await?;
+        let id = self.engine.propose_at(&ask, anchor.as_ref(), Some(&self.delivery(incoming))).await?;
         let text = match room {
             Some(_) => "Reading what is live; the proposal follows here.".to_owned(),
             None => {
@@ -129,7 +125,8 @@ impl Desk {
             true => (Stability::Stable { by_person: true }, "stable"),
             false => (Stability::Unstable { why: reason.to_owned(), provisional: false }, "unstable"),
         };
-        self.engine.mark(&service.id.0, &digest, &stability, reason, &incoming.actor).await?;
+        let (by, delivery) = (&incoming.actor, self.delivery(incoming));
+        self.engine.mark(&service.id.0, &digest, &stability, reason, by, Some(&delivery)).await?;
         let text = format!("{artifact} ({}) of {} is marked {word}.", digest.short(), service.id);
         Ok(Answer::Private(render::answer("Marked", &text)))
     }
@@ -146,7 +143,9 @@ impl Desk {
             .map(|saved| saved.state)
             .collect();
         let link = self.link_to(incident.thread, &incident.service).await?;
-        Ok(Answer::Private(render::incident(&incident, &runs, link)))
+        let shown = render::Incident { id, root_cause: incident.root_cause.as_deref() };
+        let times = (incident.opened_at, incident.closed_at);
+        Ok(Answer::Private(render::incident(shown, &incident.service, times, &runs, link)))
     }
 
     async fn close(&self, incoming: &Incoming, id: IncidentId, said: &Closing) -> Done {
@@ -159,7 +158,8 @@ impl Desk {
         if let Some(refusal) = self.may_not_close(&scene, &incident, &incoming.actor).await? {
             return Ok(refusal);
         }
-        self.engine.close_incident(id, said, &incoming.actor).await?;
+        let delivery = self.delivery(incoming);
+        self.engine.close_incident(id, said, &incoming.actor, Some(&delivery)).await?;
         Ok(Answer::Private(render::answer(&format!("{id} is closed"), &said.root_cause)))
     }
 
@@ -174,11 +174,7 @@ impl Desk {
         }
         let mut here = Vec::new();
         for service in self.engine.services.iter() {
-            let room = service
-                .rooms
-                .iter()
-                .find(|room| room.platform == self.platform && room.name == incoming.room);
-            let Some(room) = room else { continue };
+            let Some(room) = self.room_of(service, &incoming.room) else { continue };
             let db = self.engine.store.reader();
             let Some(saved) = store::rollbacks::active(db, &service.id).await? else { continue };
             if let Some(thread) = &incoming.thread {
@@ -207,6 +203,17 @@ impl Desk {
                     format!("several rollbacks are running in this room: name one of {}", names.join(", "));
                 Err(StoreError::Invalid(text))
             }
+        }
+    }
+
+    /// What was said before a run began is not about it: a command that a dead process had kept may come minutes late.
+    async fn not_before(&self, incoming: &Incoming, scene: &Scene) -> Result<(), StoreError> {
+        let db = self.engine.store.reader();
+        let said = store::deliveries::kept_at(db, &self.platform, &incoming.delivery).await?;
+        let state = scene.state();
+        match said.filter(|said| *said < state.opened_at) {
+            Some(_) => Err(StoreError::Busy(format!("{} began after you said this: say it again", state.id))),
+            None => Ok(()),
         }
     }
 

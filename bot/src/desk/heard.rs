@@ -7,7 +7,7 @@ use crate::{
     delivery,
     engine::alerts::{Alert, Taken},
     inbound::chat::{self, Heard},
-    service::{Room, Service},
+    service::Room,
     store::StoreError,
 };
 
@@ -16,11 +16,10 @@ impl Desk {
     pub(super) async fn heard(&self, incoming: &Incoming, posted: &Posted) -> Result<(), StoreError> {
         let services: Vec<_> = self.engine.services.iter().cloned().collect();
         let declared: Vec<_> = services.iter().map(|service| service.id.0.as_str()).collect();
-        let room_of = |service: &Service| {
-            let here = |room: &&Room| room.platform == self.platform && is_room(room, &incoming.room);
-            service.rooms.iter().find(here).cloned()
-        };
-        let here: Vec<_> = services.iter().filter_map(|service| Some((service, room_of(service)?))).collect();
+        let here: Vec<_> = services
+            .iter()
+            .filter_map(|service| Some((service, self.room_of(service, &incoming.room)?)))
+            .collect();
         let listening: Vec<_> =
             here.iter().map(|(service, _)| (service.id.0.as_str(), &service.hears)).collect();
         for (name, heard) in chat::concerned(posted, &listening, &declared) {
@@ -35,11 +34,6 @@ impl Desk {
         }
         Ok(())
     }
-}
-
-/// As configured or with its platform in front.
-fn is_room(room: &Room, named: &str) -> bool {
-    room.name == named || room.to_string() == named
 }
 
 fn alert(service: &str, room: &Room, heard: Heard, incoming: &Incoming, posted: &Posted) -> Alert {

@@ -24,7 +24,7 @@ use crate::{
         self,
         action::{self, Action, Verb, input},
     },
-    service::Service,
+    service::{Room, Service},
     store::{self, StoreError, write},
 };
 
@@ -82,7 +82,7 @@ impl Desk {
             }
         }
         if action.verb == Verb::CloseIncident {
-            return self.close_incident(&scene, &incoming.actor, inputs).await;
+            return self.close_incident(&scene, incoming, inputs).await;
         }
         let Some(act) = act(action.verb, inputs, scene.state()) else {
             return Ok(private("that choice is not on offer any more; look at the newest card"));
@@ -104,7 +104,7 @@ impl Desk {
         }
         let mut allowed = asked.standing.clone();
         allowed.break_glass.clone_from(&self.break_glass);
-        let delivery = Delivery { source: self.platform.clone(), id: incoming.delivery.clone() };
+        let delivery = self.delivery(incoming);
         let answered =
             self.engine.act(scene.state().id, revision, act, &incoming.actor, &allowed, &delivery).await?;
         Ok(match answered {
@@ -115,7 +115,13 @@ impl Desk {
         })
     }
 
-    async fn close_incident(&self, scene: &Scene, by: &Actor, inputs: &Inputs) -> Result<Answer, StoreError> {
+    async fn close_incident(
+        &self,
+        scene: &Scene,
+        incoming: &Incoming,
+        inputs: &Inputs,
+    ) -> Result<Answer, StoreError> {
+        let by = &incoming.actor;
         let thread = scene.state().thread;
         let Some(incident) = store::incidents::of_thread(self.engine.store.reader(), thread).await? else {
             return Ok(private("no incident is open here"));
@@ -127,7 +133,7 @@ impl Desk {
             root_cause: inputs.get(input::ROOT_CAUSE).cloned().unwrap_or_default(),
             not_the_release: inputs.get(input::WAS_RELEASE).is_some_and(|answer| answer == "no"),
         };
-        match self.engine.close_incident(incident.id, &said, by).await {
+        match self.engine.close_incident(incident.id, &said, by, Some(&self.delivery(incoming))).await {
             Ok(_) => Ok(Answer::Done),
             Err(StoreError::Invalid(text) | StoreError::NotFound(text)) => Ok(private(&text)),
             Err(error) => Err(error),
@@ -136,6 +142,18 @@ impl Desk {
 }
 
 impl Desk {
+    fn delivery(&self, incoming: &Incoming) -> Delivery {
+        Delivery { source: self.platform.clone(), id: incoming.delivery.clone() }
+    }
+
+    /// The room of a service that something happened in, as configured or with its platform in front.
+    fn room_of<'a>(&self, service: &'a Service, named: &str) -> Option<&'a Room> {
+        let here = |room: &&Room| {
+            room.platform == self.platform && (room.name == named || room.to_string() == named)
+        };
+        service.rooms.iter().find(here)
+    }
+
     /// What was refused before the engine was asked is in the audit all the same.
     async fn turned_away(
         &self,

@@ -4,7 +4,7 @@ use lastgood_adapters::chat::{Answer, Incoming, Posted};
 use lastgood_core::card::{Form, Input};
 
 use super::{Desk, Inputs, commands::told, private};
-use crate::{engine::propose::Ask, store::StoreError};
+use crate::{engine::propose::Ask, inbound::chat::mentioned, store::StoreError};
 
 /// The action of the form that asks which service is meant; no rollback's, so it can't be mistaken for a button of one.
 pub(super) const PROPOSE: &str = "new.propose";
@@ -16,19 +16,13 @@ const OPTIONS: usize = 25;
 
 impl Desk {
     pub(super) async fn pointed(&self, incoming: &Incoming, posted: &Posted) -> Result<Answer, StoreError> {
-        let here: Vec<_> = self
-            .engine
-            .services
-            .iter()
-            .filter(|service| {
-                service.rooms.iter().any(|room| room.platform == self.platform && room.name == incoming.room)
-            })
-            .map(|service| service.id.0.clone())
-            .collect();
-        let named: Vec<_> = here.iter().filter(|name| mentions(posted, name)).collect();
+        let services = self.engine.services.iter();
+        let here = services.filter(|service| self.room_of(service, &incoming.room).is_some());
+        let here: Vec<_> = here.map(|service| service.id.0.as_str()).collect();
+        let named = mentioned(posted, &here);
         if let [only] = named.as_slice() {
             let reason = Some(format!("because of a message by {}", posted.sender));
-            let ask = Ask { service: (*only).clone(), by: incoming.actor.clone(), wanted: None, reason };
+            let ask = Ask { service: (*only).to_owned(), by: incoming.actor.clone(), wanted: None, reason };
             return told(self.propose(incoming, ask).await);
         }
         if here.is_empty() {
@@ -51,10 +45,10 @@ impl Desk {
     }
 }
 
-fn form(services: &[String]) -> Form {
+fn form(services: &[&str]) -> Form {
     let options = match services.len() {
         count if count > OPTIONS => Vec::new(),
-        _ => services.iter().map(|name| (name.clone(), name.clone())).collect(),
+        _ => services.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect(),
     };
     let input = |id: &str, label: &str, hint: &str, required| Input {
         id: id.into(),
@@ -72,15 +66,4 @@ fn form(services: &[String]) -> Form {
             input(REASON, "Reason", "shown in the thread", false),
         ],
     }
-}
-
-/// As a word of its own; a hyphen belongs to the word.
-fn mentions(posted: &Posted, name: &str) -> bool {
-    let parts = posted.parts.iter().flat_map(|part| {
-        let fields = part.fields.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-        [part.title.as_str(), part.text.as_str()].into_iter().chain(fields)
-    });
-    let word = |c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_'));
-    let mut texts = std::iter::once(posted.text.as_str()).chain(parts);
-    texts.any(|text| text.split(word).any(|word| word.eq_ignore_ascii_case(name)))
 }

@@ -7,6 +7,7 @@ use lastgood_core::{
     rollback::{Event, Standing},
 };
 
+pub use super::delivery::Delivery;
 use super::{Engine, commit};
 use crate::store::{Result, StoreError, Tx};
 
@@ -76,13 +77,6 @@ impl Act {
             Self::Command { commander } => Event::CommanderSet { by, standing, commander },
         }
     }
-}
-
-/// Where an act came from: platform, and the platform's own id of the delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    pub source: String,
-    pub id: String,
 }
 
 /// What the person is told: nothing (the card shows it), or why not.

@@ -6,13 +6,24 @@ use lastgood_core::{
     incident::{self, Closing},
 };
 
-use super::Engine;
+use super::{
+    Engine,
+    delivery::{self, Delivery},
+};
 use crate::store::{self, Result, StoreError, incidents::Incident};
 
 impl Engine {
+    /// The same delivery closes it once, and is answered the same.
+    ///
     /// # Errors
     /// `NotFound`, or `Invalid` with what is missing.
-    pub async fn close_incident(&self, id: IncidentId, said: &Closing, by: &Actor) -> Result<Incident> {
+    pub async fn close_incident(
+        &self,
+        id: IncidentId,
+        said: &Closing,
+        by: &Actor,
+        delivery: Option<&Delivery>,
+    ) -> Result<Incident> {
         let missing = || {
             StoreError::NotFound(format!("there is no {id}; `lastgood incident list` shows the open ones"))
         };
@@ -21,11 +32,15 @@ impl Engine {
         write!(self.store, |tx| {
             tx.lock(&known.service).await?;
             let incident = tx.incident(id).await?.ok_or_else(missing)?;
+            if delivery::before(tx, delivery).await?.is_some() {
+                return Ok(incident);
+            }
             let newest = tx.newest_rollback_in(incident.thread).await?.map(|saved| saved.state);
             let running = newest.as_ref().is_some_and(|state| state.active());
             let closing = incident::close(said, incident.root_cause.as_deref(), running)
                 .map_err(|error| StoreError::Invalid(format!("{id}: {error}")))?;
             tx.close_incident(id, &closing, &by.id, at).await?;
+            delivery::keep(tx, delivery, "close incident", "", at).await?;
             tx.audit(
                 at,
                 &by.id,

@@ -7,7 +7,10 @@ use lastgood_core::{
     rollback::Event,
 };
 
-use super::{Engine, commit};
+use super::{
+    Engine, commit,
+    delivery::{self, Delivery},
+};
 use crate::store::{self, Result, StoreError, releases::NewRelease};
 
 /// Whether a record was new.
@@ -61,7 +64,8 @@ impl Engine {
         Ok(recorded)
     }
 
-    /// A person corrects the inventory. Audited; the running rollback's own decision reads it again.
+    /// A person corrects the inventory. Audited; the running rollback's own decision reads it again. The same delivery marks
+    /// once.
     ///
     /// # Errors
     /// `NotFound` for a service that is not declared, `Invalid` without a reason.
@@ -72,6 +76,7 @@ impl Engine {
         stability: &Stability,
         reason: &str,
         by: &Actor,
+        delivery: Option<&Delivery>,
     ) -> Result<()> {
         let service = self.service(service)?;
         if reason.trim().is_empty() {
@@ -84,6 +89,10 @@ impl Engine {
             if matches!(stability, Stability::Stable { .. }) { "mark stable" } else { "mark unstable" };
         write!(self.store, |tx| {
             tx.lock(&service.id).await?;
+            if delivery::before(tx, delivery).await?.is_some() {
+                return Ok(());
+            }
+            delivery::keep(tx, delivery, word, "", at).await?;
             tx.set_mark(&service.id, digest, stability, None, &by.id, at).await?;
             tx.audit(at, &by.id, &service.id.0, word, &format!("{digest}: {reason}")).await
         })

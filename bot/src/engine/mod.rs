@@ -6,6 +6,7 @@ pub mod alerts;
 pub mod candidates;
 mod changes;
 mod commit;
+pub mod delivery;
 mod effects;
 mod executor;
 mod heard;

@@ -8,9 +8,9 @@ use lastgood_core::{
 
 use super::{
     Engine,
-    acts::Delivery,
     alerts::{self, Alert, Anchor},
     commit,
+    delivery::{self, Delivery},
 };
 use crate::{
     service::Service,
@@ -51,7 +51,7 @@ impl Engine {
         let (at, owner) = (self.now(), self.owner());
         let (id, claimed) = write!(self.store, |tx| {
             tx.lock(&service.id).await?;
-            if let Some(before) = answered(tx, delivery).await? {
+            if let Some(before) = delivery::before(tx, delivery).await?.and_then(|id| id.parse().ok()) {
                 return Ok((before, vec![]));
             }
             if let Some(active) = tx.active_rollback(&service.id).await? {
@@ -74,9 +74,7 @@ impl Engine {
             let id = opening.id;
             tx.audit(at, &ask.by.id, &service.id.0, "propose", ask.reason.as_deref().unwrap_or_default())
                 .await?;
-            if let Some(delivery) = delivery {
-                tx.keep_inbox(&delivery.source, &delivery.id, "propose", &id.to_string(), at).await?;
-            }
+            delivery::keep(tx, delivery, "propose", &id.to_string(), at).await?;
             Ok((id, commit::open(tx, opening, at, owner.as_deref()).await?))
         })?;
         self.dispatch(claimed);
@@ -86,13 +84,6 @@ impl Engine {
     pub(super) fn owner(&self) -> Option<String> {
         self.lease.owner()
     }
-}
-
-/// The run that an earlier delivery of the same opened.
-async fn answered(tx: &mut Tx, delivery: Option<&Delivery>) -> Result<Option<RollbackId>> {
-    let Some(delivery) = delivery else { return Ok(None) };
-    let before = tx.answered(&delivery.source, &delivery.id).await?;
-    Ok(before.and_then(|id| id.parse().ok()))
 }
 
 /// Opens a run for an alert, in the alert's transaction.

@@ -7,8 +7,10 @@ use lastgood_core::{
     rollback::{Phase, Rollback},
 };
 
-use super::words::{cut, fit, foreign, strong, version, who};
-use crate::store::incidents::Incident;
+use super::{
+    Incident,
+    words::{cut, fit, foreign, strong, version, who},
+};
 
 /// Lines of a list: more than this is read on the command line.
 const MOST: usize = 15;
@@ -97,21 +99,21 @@ fn colour(runs: &[Listed], incidents: &[Listed]) -> Colour {
     }
 }
 
-/// One incident and its runs, newest first.
-pub fn incident(incident: &Incident, runs: &[Rollback], link: Option<String>) -> Card {
-    let mut card = Card::new(
-        if incident.closed_at.is_some() { Colour::Good } else { Colour::Warning },
-        format!("{}: {}", incident.id, incident.service),
-    );
-    card = match (&incident.root_cause, incident.closed_at) {
+/// One incident, from when to when, and its runs, newest first.
+pub fn incident(
+    incident: Incident<'_>,
+    service: &ServiceId,
+    (opened_at, closed_at): (At, Option<At>),
+    runs: &[Rollback],
+    link: Option<String>,
+) -> Card {
+    let colour = if closed_at.is_some() { Colour::Good } else { Colour::Warning };
+    let mut card = Card::new(colour, format!("{}: {service}", incident.id));
+    card = match (incident.root_cause, closed_at) {
         (Some(cause), Some(at)) => {
             card.line(line!["Closed at ", Span::Time(at), ". ", strong("Root cause: "), foreign(cause)])
         }
-        _ => card.line(line![
-            "Open since ",
-            Span::Time(incident.opened_at),
-            "; it closes only with a root cause."
-        ]),
+        _ => card.line(line!["Open since ", Span::Time(opened_at), "; it closes only with a root cause."]),
     };
     for state in runs.iter().take(MOST) {
         let word = match &state.phase {

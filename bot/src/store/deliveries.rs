@@ -29,6 +29,16 @@ pub async fn open(db: &AnyPool, source: &str, now: At) -> Result<Vec<Open>> {
     Ok(rows.into_iter().map(|(delivery, body, attempts)| Open { delivery, body, attempts }).collect())
 }
 
+/// When a delivery was kept.
+///
+/// # Errors
+/// As the database says.
+pub async fn kept_at(db: &AnyPool, source: &str, delivery: &str) -> Result<Option<At>> {
+    let sql = "SELECT at FROM deliveries WHERE source = $1 AND delivery = $2";
+    let query = sqlx::query_scalar(sql).bind(source.to_owned()).bind(clean(delivery));
+    Ok(query.fetch_optional(db).await?)
+}
+
 impl Tx {
     /// False: it was here before. Whoever keeps it works it off; after `not_before` somebody else does.
     ///

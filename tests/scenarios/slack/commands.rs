@@ -1,5 +1,7 @@
 //! What is typed: commands, mentions, the shortcut, and the bot's own page.
 
+use lastgood::engine::delivery::Delivery;
+use lastgood_core::{IncidentId, incident::Closing};
 use serde_json::json;
 
 use super::world::{ROOM, World, snapshot};
@@ -61,6 +63,17 @@ async fn an_incident_needs_no_other_window() {
     world.slack.reads("INC-1 is closed").await;
     world.caught_up().await;
     snapshot("asked_for", &world, &root);
+    // The same delivery once more is answered the same; another one is told that it is too late.
+    let engine = &world.bot.app.engine;
+    let by = lastgood_core::Actor::new(format!("slack:{}", world.ana.id), "ana");
+    let said = Closing { root_cause: "the cache was cold".into(), not_the_release: false };
+    let sql = "SELECT delivery FROM inbox WHERE body = 'close incident'";
+    let id: String = sqlx::query_scalar(sql).fetch_one(engine.store.reader()).await.unwrap();
+    let again = Delivery { source: "slack".into(), id };
+    engine.close_incident(IncidentId(1), &said, &by, Some(&again)).await.unwrap();
+    let other = Delivery { source: "slack".into(), id: "another".into() };
+    let late = engine.close_incident(IncidentId(1), &said, &by, Some(&other)).await.unwrap_err();
+    assert!(late.to_string().contains("it was closed before"), "{late}");
     let told = world.slack.slash(&world.eve, ROOM, "/incident show INC-1").await.private();
     assert!(told.contains("Root cause: the cache was cold & <empty>"), "{told}");
     world.ends().await;

@@ -41,6 +41,14 @@ async fn what_was_acknowledged_is_worked_off_by_the_next_process() {
     .await;
     let runs = lastgood::store::rollbacks::recent(store.reader(), None, 10).await.unwrap();
     assert_eq!(runs.len(), 1);
+    // Said before this run began, and worked off only now: it means another one.
+    let late = payload("1.3", "stop checkout");
+    let mut tx = store.begin().await.unwrap();
+    let put = tx.keep_delivery("slack", &late.delivery, &late.body, long_ago, long_ago).await;
+    assert_eq!(store.end(tx, put, 1).await.unwrap(), Some(true));
+    let told = world.slack.whispered(&world.ana, "RB-1 began after you said this").await;
+    assert!(told.contains("say it again"), "{told}");
+    assert!(world.run(1).await.active());
     // Slack delivers it once more: it is known.
     let mut tx = store.begin().await.unwrap();
     let again = tx.keep_delivery("slack", "1.1", "{}", long_ago, long_ago).await;

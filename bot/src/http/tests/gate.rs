@@ -15,7 +15,7 @@ async fn with_releases() -> Server {
     }
     let bad = Stability::Unstable { why: "leaks".into(), provisional: false };
     let by = Actor::new("os:ana", "ana");
-    server.app.engine.mark("checkout", &digest('b'), &bad, "leaks", &by).await.unwrap();
+    server.app.engine.mark("checkout", &digest('b'), &bad, "leaks", &by, None).await.unwrap();
     server
 }
 

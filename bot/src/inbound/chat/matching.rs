@@ -2,7 +2,11 @@
 
 use lastgood_adapters::chat::Posted;
 
-use super::{Heard, message::is_service, pattern::Pattern};
+use super::{
+    Heard,
+    message::{Message, is_service},
+    pattern::Pattern,
+};
 use crate::inbound::{
     alertmanager::Status,
     matcher::{Labels, Matcher, Matchers},
@@ -72,6 +76,12 @@ fn named<'a>(heard: &Heard, declared: &[&'a str]) -> Vec<&'a str> {
     };
     let of_fields: Vec<_> = heard.named.iter().flat_map(|value| in_text(value)).collect();
     if of_fields.is_empty() { in_text(&heard.words) } else { of_fields }
+}
+
+/// The services that any message names, whether it tells an alert or not.
+pub fn mentioned<'a>(posted: &Posted, declared: &[&'a str]) -> Vec<&'a str> {
+    let words = words(&Message::of(posted).text());
+    declared.iter().copied().filter(|name| words.contains(&name.to_lowercase())).collect()
 }
 
 /// Words as service names are made; hyphens belong to them, and addresses are none.

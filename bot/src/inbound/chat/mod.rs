@@ -20,7 +20,7 @@ use super::{
     alertmanager::{Status, fingerprint},
     matcher::Labels,
 };
-pub use matching::{Hears, concerned};
+pub use matching::{Hears, concerned, mentioned};
 use message::Message;
 pub use pattern::{Malformed, Pattern};
 

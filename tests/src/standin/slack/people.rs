@@ -258,6 +258,14 @@ impl Slack {
         show::content(&seen.await)
     }
 
+    /// The private message to somebody that says this.
+    pub async fn whispered(&self, who: &Who, text: &str) -> String {
+        self.until(text, |state| {
+            privately(state, who).iter().map(show::content).find(|content| content.contains(text))
+        })
+        .await
+    }
+
     /// Chooses the message shortcut.
     pub async fn shortcut(&self, who: &Who, message: &Message, callback: &str) -> Saw {
         let (channel, trigger, user) = self.interaction(who, &message.channel);
