@@ -6,6 +6,7 @@ use super::*;
 
 mod documentation;
 mod mistakes;
+mod slack;
 mod whole;
 
 /// A directory with one file of secrets per name; a configuration's `{ env = "NAME" }` become these files, since a test

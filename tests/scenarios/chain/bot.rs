@@ -4,9 +4,12 @@ use std::{net::SocketAddr, sync::Arc};
 
 use lastgood::{app::App, chat::Talk, config::Config, delivery::Chats, engine::Executor, http};
 use lastgood_adapters::chat::Chat;
+use lastgood_core::Artifact;
 use lastgood_tests::{client, standin::chat::Platform};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
+
+use super::stage::{ALERT_TOKEN, CI_TOKEN};
 
 pub struct Bot {
     pub app: App,
@@ -68,6 +71,24 @@ impl Http {
     pub fn new(at: SocketAddr) -> Self {
         client::tls();
         Self { at, http: lastgood_adapters::client::client().unwrap() }
+    }
+
+    /// The pipeline records a deployment of checkout.
+    pub async fn records(&self, artifact: &Artifact, pool: &str, at: Option<i64>) {
+        let mut body = json!({ "service": "checkout", "version": artifact.version, "digest": artifact.digest,
+            "pool": pool, "by": "ci" });
+        if let Some(at) = at {
+            body["at"] = at.into();
+        }
+        let (status, answer) = self.post("/v1/deployments", CI_TOKEN, &body).await;
+        assert_eq!(status, 201, "{answer}");
+    }
+
+    /// Gives what Alertmanager is answered.
+    pub async fn alertmanager_sends(&self, payload: &Value) -> Value {
+        let (status, answer) = self.post("/v1/alerts/alertmanager", ALERT_TOKEN, payload).await;
+        assert!(matches!(status, 200 | 202), "{status} {answer}");
+        answer
     }
 
     /// Status and body.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{
     bot::{Bot, Http},
-    stage::{ALERT_TOKEN, CI_TOKEN, Stage, Wishes},
+    stage::{CI_TOKEN, Stage, Wishes},
 };
 
 pub const ROOM: &str = "incidents";
@@ -53,7 +53,7 @@ impl World {
         let since = clock::rfc3339(now + 1_000);
         let world = Self { stage, chat, bot, http, ana, ben, eve, since, configuration, database };
         let hour_ago = now - 3_600_000;
-        world.record(&world.stage.old, "blue", Some(hour_ago)).await;
+        world.http.records(&world.stage.old, "blue", Some(hour_ago)).await;
         world
     }
 
@@ -70,28 +70,15 @@ impl World {
         Self { bot, ..self }
     }
 
-    async fn record(&self, artifact: &Artifact, pool: &str, at: Option<i64>) {
-        let mut body = json!({ "service": "checkout", "version": artifact.version, "digest": artifact.digest,
-            "pool": pool, "by": "ci" });
-        if let Some(at) = at {
-            body["at"] = at.into();
-        }
-        let (status, answer) = self.http.post("/v1/deployments", CI_TOKEN, &body).await;
-        assert_eq!(status, 201, "{answer}");
-    }
-
     /// The pipeline puts v2.4.1 live.
     pub async fn deploy(&self) {
         self.stage.flip("green");
-        self.record(&self.stage.new, "green", None).await;
+        self.http.records(&self.stage.new, "green", None).await;
     }
 
-    /// Alertmanager's payload, as it sends one group with these alerts and statuses.
+    /// Alertmanager sends one group with these alerts and statuses.
     pub async fn alertmanager_sends(&self, alerts: &[(&str, &str)]) -> Value {
-        let (status, answer) =
-            self.http.post("/v1/alerts/alertmanager", ALERT_TOKEN, &payload(alerts, &self.since)).await;
-        assert!(matches!(status, 200 | 202), "{status} {answer}");
-        answer
+        self.http.alertmanager_sends(&payload(alerts, &self.since)).await
     }
 
     /// v2.4.1 goes live, breaks, and an alert says so.

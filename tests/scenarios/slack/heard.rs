@@ -29,7 +29,7 @@ async fn an_alert_in_the_room_is_answered_in_its_own_thread_and_is_one_with_the_
     assert!(card.says("[runbook](https://rb/x)"), "{}", card.text());
     assert!(card.says("http://vm:4593/#/alerts?receiver=all"), "{}", card.text());
     // The same alert by webhook, and in the room once more.
-    world.alertmanager_sends(&[("HighErrorRate", "firing")]).await;
+    world.fires().await;
     slack.posts("Alertmanager", ROOM, &alertmanager("FIRING", 2)).await;
     world.presses(&world.ana, "Roll back to v2.4.0").await;
     world.run_ends(1, "recovered").await;
@@ -52,7 +52,7 @@ async fn what_is_no_alert_of_a_service_here_is_nobodys_business() {
     slack.posts("Weather", ROOM, &json!({ "text": "checkout: sunny, 20 degrees" })).await;
     slack.posts("Alertmanager", ROOM, &alertmanager("RESOLVED", 0)).await;
     // By the time this one is answered, those before it are done with.
-    world.alertmanager_sends(&[("HighErrorRate", "firing")]).await;
+    world.fires().await;
     slack.offers("Roll back to v2.4.0").await;
     let db = world.bot.app.engine.store.reader();
     assert_eq!(lastgood::store::rollbacks::recent(db, None, 10).await.unwrap().len(), 1);

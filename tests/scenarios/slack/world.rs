@@ -9,11 +9,10 @@ use lastgood_tests::{
     process::poll_async,
     standin::slack::{APP_TOKEN, BOT_TOKEN, Message, Modal, SIGNING_SECRET, Saw, Slack, Who},
 };
-use serde_json::{Value, json};
 
 use crate::chain::{
     bot::{Bot, Http},
-    stage::{ALERT_TOKEN, CI_TOKEN, Stage, Wishes},
+    stage::{Stage, Wishes},
     world::payload,
 };
 
@@ -73,7 +72,7 @@ impl World {
         let since = lastgood::clock::rfc3339(now + 1_000);
         let world = Self { stage, slack, bot, http, ana, ben, eve, since, way, configuration, database };
         world.connected().await;
-        world.record("v2.4.0", Some(now - 3_600_000)).await;
+        world.http.records(&world.stage.old, "blue", Some(now - 3_600_000)).await;
         world
     }
 
@@ -109,31 +108,10 @@ impl World {
         (Bot::configured(&configuration).await, format!("http://{at}/chat/slack"))
     }
 
-    async fn record(&self, version: &str, at: Option<i64>) {
-        let (artifact, pool) = match version {
-            "v2.4.0" => (&self.stage.old, "blue"),
-            _ => (&self.stage.new, "green"),
-        };
-        let mut body = json!({ "service": "checkout", "version": artifact.version, "digest": artifact.digest,
-            "pool": pool, "by": "ci" });
-        if let Some(at) = at {
-            body["at"] = at.into();
-        }
-        let (status, answer) = self.http.post("/v1/deployments", CI_TOKEN, &body).await;
-        assert_eq!(status, 201, "{answer}");
-    }
-
     /// The pipeline puts v2.4.1 live.
     pub async fn deploy(&self) {
         self.stage.flip("green");
-        self.record("v2.4.1", None).await;
-    }
-
-    pub async fn alertmanager_sends(&self, alerts: &[(&str, &str)]) -> Value {
-        let (status, answer) =
-            self.http.post("/v1/alerts/alertmanager", ALERT_TOKEN, &payload(alerts, &self.since)).await;
-        assert!(matches!(status, 200 | 202), "{status} {answer}");
-        answer
+        self.http.records(&self.stage.new, "green", None).await;
     }
 
     /// v2.4.1 goes live and is broken.
@@ -145,7 +123,12 @@ impl World {
     /// … and an alert says so.
     pub async fn breaks(&self) {
         self.broken().await;
-        self.alertmanager_sends(&[("HighErrorRate", "firing")]).await;
+        self.fires().await;
+    }
+
+    /// The alert, by webhook.
+    pub async fn fires(&self) {
+        self.http.alertmanager_sends(&payload(&[("HighErrorRate", "firing")], &self.since)).await;
     }
 
     /// Presses as soon as the button is there.
