@@ -30,8 +30,10 @@ pub(super) async fn of(chats: &Chats, service: &Service, actor: &Actor) -> Asked
         barred: None,
     };
     let Some(chat) = chat else {
-        // Nobody vouches for them, and nobody needs to: a command line acts as whom the configuration says.
-        asked.standing.approver = service.approvers.contains(&actor.id);
+        // Nobody vouches for them, and nobody needs to: a command line acts as whom the configuration says. Groups can't be
+        // asked from there.
+        let named = [&service.approvers, &service.fallback_approvers];
+        asked.standing.approver = named.iter().any(|people| people.contains(&actor.id));
         return asked;
     };
     match chat.person(&actor.id).await.map(|person| person.kind) {

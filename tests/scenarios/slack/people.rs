@@ -1,6 +1,9 @@
 //! Who may act, what everybody else is told, and old buttons.
 
-use lastgood_tests::standin::slack::Saw;
+use lastgood::{delivery::Chats, desk::Desk};
+use lastgood_adapters::chat::{Answer, Inbox as _, Incoming, What};
+use lastgood_core::Actor;
+use lastgood_tests::standin::slack::{Saw, Who};
 
 use super::world::{ROOM, World, snapshot};
 
@@ -47,6 +50,34 @@ async fn while_slack_cannot_be_asked_only_those_who_are_named_for_it_may_approve
     let told = world.slack.press(&world.ben, &root, "Roll back to v2.4.0").await.private();
     assert!(told.contains("could not be asked") && told.contains("users:read"), "{told}");
     assert_eq!(world.slack.press(&world.ana, &root, "Roll back to v2.4.0").await, Saw::Change);
+    world.run_ends(1, "recovered").await;
+    world.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn break_glass_on_the_machine_acts_for_those_who_are_named_when_slack_is_down() {
+    let world = World::small("fallback_approvers = ['slack:UANA005']").await;
+    world.breaks().await;
+    let root = world.slack.offers("Roll back to v2.4.0").await;
+    world.caught_up().await;
+    world.slack.down(true);
+    // It talks to no Slack, and acts as whom [operators] says.
+    let glass = |who: &Who| {
+        let actor = Actor::new(format!("slack:{}", who.id), who.name.clone());
+        Desk::new(world.bot.app.engine.clone(), Chats::default(), "terminal").acting_as(actor)
+    };
+    let revision = world.run(1).await.revision;
+    let approve = |delivery: &str| Incoming {
+        delivery: delivery.to_owned(),
+        actor: Actor::new("os:root", "root"),
+        room: String::new(),
+        thread: None,
+        what: What::Press { action: format!("rb1.{revision}.approve"), inputs: Default::default() },
+    };
+    assert!(matches!(glass(&world.ben).take(approve("1")).await, Ok(Answer::Private(_))), "in a group only");
+    assert_eq!(glass(&world.ana).take(approve("2")).await, Ok(Answer::Done));
+    world.slack.down(false);
+    world.slack.loses(&root, "Roll back to v2.4.0").await;
     world.run_ends(1, "recovered").await;
     world.ends().await;
 }
