@@ -5,11 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use lastgood_adapters::chat::{Chat, Inbox, slack, terminal::Terminal};
+use lastgood_adapters::chat::{Chat, Inbox, discord, slack, terminal::Terminal};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     app::{App, NotBuilt},
+    command,
     config::Config,
     delivery::{Chats, Delivery},
     desk::Desk,
@@ -30,6 +31,9 @@ pub fn configured(app: &App) -> Result<Chats, NotBuilt> {
     }
     if let Some(slack) = slack(&app.config, &app.client, rooms(app, slack::NAME))? {
         chats.push((slack::NAME.to_owned(), Arc::new(slack)));
+    }
+    if let Some(discord) = discord(&app.config, rooms(app, discord::NAME))? {
+        chats.push((discord::NAME.to_owned(), Arc::new(discord)));
     }
     Ok(Chats::new(chats))
 }
@@ -53,6 +57,18 @@ pub fn slack(
     let built = section
         .build(http.clone(), rooms)
         .map_err(|error| NotBuilt::Section { section: "chats.slack".to_owned(), unfit: error.into() })?;
+    Ok(Some(built))
+}
+
+/// Discord, where it is configured.
+///
+/// # Errors
+/// With what it can't be built from.
+pub fn discord(config: &Config, rooms: Vec<String>) -> Result<Option<discord::Discord>, NotBuilt> {
+    let Some(section) = &config.chats.discord else { return Ok(None) };
+    let built = section
+        .build(rooms, command::offered())
+        .map_err(|error| NotBuilt::Section { section: "chats.discord".to_owned(), unfit: error.into() })?;
     Ok(Some(built))
 }
 

@@ -87,7 +87,14 @@ impl Follower {
 
     fn outgoing(&mut self, card: Card, thread: Option<MessageRef>) -> Outgoing {
         self.sent += 1;
-        Outgoing { room: self.room.clone(), thread, nonce: self.sent.to_string(), card, broadcast: false }
+        Outgoing {
+            room: self.room.clone(),
+            thread,
+            nonce: self.sent.to_string(),
+            card,
+            broadcast: false,
+            last: false,
+        }
     }
 
     /// Shows everything until `done` says so of the newest run.

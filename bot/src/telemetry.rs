@@ -10,7 +10,9 @@ use crate::config::LogFormat;
 /// nothing.
 pub fn init(format: LogFormat, default: &str) {
     let filter = EnvFilter::try_from_default_env()
-        .or_else(|_| EnvFilter::try_new(format!("{default},sqlx=warn,hyper=warn,h2=warn,rustls=warn")))
+        .or_else(|_| {
+            EnvFilter::try_new(format!("{default},sqlx=warn,hyper=warn,h2=warn,rustls=warn,serenity=warn"))
+        })
         .unwrap_or_default();
     let to_stderr = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = match format {

@@ -9,7 +9,7 @@ use lastgood_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::MessageRef;
+use super::{Asking, MessageRef, Suggestion};
 
 /// Something a person (or, for `Posted`, a program) did in chat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub enum What {
     /// A command's text, without its leading slash: `rollback checkout v2.4.0 "checkout is down"`. Somebody who was
     /// mentioned is `@platform:id`.
     Command { text: String },
+    /// A command that the platform has read already: values by argument.
+    Chosen { group: String, command: String, values: BTreeMap<String, String> },
     /// A program posted a message in a room, or changed it.
     Posted(Posted),
     /// Somebody pointed at a message and asked for a rollback because of it.
@@ -107,6 +109,12 @@ pub trait Inbox: Send + Sync {
     /// # Errors
     /// When it could not be committed.
     async fn take(&self, incoming: Incoming) -> Result<Answer, NotTaken>;
+
+    /// What fits what somebody has typed so far; the best first.
+    async fn suggest(&self, asking: &Asking) -> Vec<Suggestion> {
+        let _ = asking;
+        Vec::new()
+    }
 
     /// A kept delivery was taken and answered.
     async fn done(&self, delivery: &str);

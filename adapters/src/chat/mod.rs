@@ -11,11 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Check, Fault};
 
+pub mod discord;
 mod incoming;
+mod json;
+mod legible;
+mod offered;
+mod remembered;
 pub mod slack;
 pub mod terminal;
 
 pub use incoming::{Answer, Inbox, Incoming, Kept, NotTaken, Part, Posted, What};
+pub use offered::{Argument, Asking, Offered, Suggestion, Typed};
 
 /// A message that was sent: opaque outside its adapter (Slack: channel and ts; Discord: channel and message id).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,6 +53,8 @@ pub struct Outgoing {
     pub card: Card,
     /// Also show it in the room itself (outcomes).
     pub broadcast: bool,
+    /// Nothing is expected in the thread after it: where a platform can, the thread is closed.
+    pub last: bool,
 }
 
 /// Chat port. Every call is bounded by the adapter's own time limit.

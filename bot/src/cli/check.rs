@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt::Write as _, process::ExitCode};
 use futures_util::future::join_all;
 use lastgood_adapters::{
     Check,
-    chat::{Chat as _, slack},
+    chat::{Chat as _, discord, slack},
     check::Verdict,
     client,
     probe::{Health, Version},
@@ -100,9 +100,33 @@ async fn store_lines(config: &Config) -> Vec<Line> {
 }
 
 async fn chats(config: &Config, client: &reqwest::Client) -> Vec<Check> {
-    let on_slack = config.services.values().flat_map(config::Service::rooms);
-    let on_slack = on_slack.filter(|room| room.platform == slack::NAME).map(|room| room.name.clone());
-    let rooms: Vec<_> = on_slack.collect::<BTreeSet<_>>().into_iter().collect();
+    let (mut lines, more) = tokio::join!(on_slack(config, client), on_discord(config));
+    lines.extend(more);
+    lines
+}
+
+fn rooms(config: &Config, platform: &str) -> Vec<String> {
+    let rooms = config.services.values().flat_map(config::Service::rooms);
+    let rooms = rooms.filter(|room| room.platform == platform).map(|room| room.name.clone());
+    rooms.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+async fn on_discord(config: &Config) -> Vec<Check> {
+    let rooms = rooms(config, discord::NAME);
+    match chat::discord(config, rooms.clone()) {
+        Ok(Some(discord)) => {
+            let groups = groups(config, discord::NAME);
+            let (mut lines, groups) = tokio::join!(discord.check(&rooms), discord.check_groups(&groups));
+            lines.extend(groups);
+            named(discord::NAME, lines)
+        }
+        Ok(None) => Vec::new(),
+        Err(error) => vec![Check::bad(discord::NAME, error.to_string(), "correct it")],
+    }
+}
+
+async fn on_slack(config: &Config, client: &reqwest::Client) -> Vec<Check> {
+    let rooms = rooms(config, slack::NAME);
     match chat::slack(config, client, rooms.clone()) {
         Ok(Some(slack)) => {
             let groups = groups(config, slack::NAME);

@@ -3,9 +3,10 @@
 mod parse;
 pub mod table;
 
+use lastgood_adapters::chat::{Argument, Offered, Typed};
 use lastgood_core::IncidentId;
 
-pub use parse::{NotACommand, nearest, parse};
+pub use parse::{NotACommand, chosen, nearest, parse};
 use table::TABLE;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,29 @@ pub enum Command {
         not_the_release: bool,
     },
     Help,
+}
+
+/// Every command, for platforms that let people fill them in.
+pub fn offered() -> Vec<Offered> {
+    let argument = |arg: &table::Arg| Argument {
+        name: arg.name,
+        help: arg.help,
+        needed: arg.needed,
+        kind: match arg.kind {
+            table::Kind::Service | table::Kind::Version | table::Kind::Incident => Typed::Suggested,
+            table::Kind::Person => Typed::Person,
+            table::Kind::OneOf(words) => Typed::OneOf(words),
+            table::Kind::Flag => Typed::Flag,
+            table::Kind::Rest => Typed::Text,
+        },
+    };
+    let row = |row: &table::Row| Offered {
+        group: row.group.word(),
+        name: row.name,
+        help: row.help,
+        arguments: row.args.iter().map(argument).collect(),
+    };
+    TABLE.iter().map(row).collect()
 }
 
 /// Every command, a line each.

@@ -71,7 +71,47 @@ fn in_group(group: Group, words: &[&str]) -> Result<Command, NotACommand> {
     }
 }
 
-type Values<'a> = BTreeMap<&'static str, String>;
+/// A command whose arguments the platform has told apart already, by the names that they were offered by.
+///
+/// # Errors
+/// With what is missing, or what a word can't mean.
+pub fn chosen(group: &str, name: &str, given: &BTreeMap<String, String>) -> Result<Command, NotACommand> {
+    let row = TABLE.iter().find(|row| row.group.word() == group && row.name == name);
+    let row = row.ok_or_else(|| unknown(name))?;
+    let mut values = Values::new();
+    for arg in row.args {
+        let value = given.get(arg.name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let Some(value) = value else {
+            if arg.needed {
+                return Err(NotACommand::Missing { what: arg.name, usage: row.usage() });
+            }
+            continue;
+        };
+        values.insert(arg.name, meant(row, arg, value)?);
+    }
+    build(row, &values)
+}
+
+/// A value as this kind of argument has it.
+fn meant(row: &Row, arg: &Arg, value: &str) -> Result<String, NotACommand> {
+    let wrong =
+        |what| NotACommand::Wrong { word: value.chars().take(40).collect(), what, usage: row.usage() };
+    match arg.kind {
+        Kind::OneOf(known) => {
+            let word = known.iter().find(|word| word.eq_ignore_ascii_case(value));
+            word.map(|word| (*word).to_owned()).ok_or_else(|| wrong(arg.help))
+        }
+        Kind::Incident => match value.to_uppercase().parse::<IncidentId>() {
+            Ok(id) => Ok(id.to_string()),
+            Err(_) => Err(wrong(NO_INCIDENT)),
+        },
+        _ => Ok(value.to_owned()),
+    }
+}
+
+const NO_INCIDENT: &str = "incident (they are called INC-1, INC-2, …)";
+
+type Values = BTreeMap<&'static str, String>;
 
 fn with(row: &Row, words: &[&str]) -> Result<Command, NotACommand> {
     let mut values = Values::new();
@@ -108,23 +148,14 @@ fn take<'a>(
     if !arg.needed && !matches!(arg.kind, Kind::Rest | Kind::Flag) && words.len() <= needed_after {
         return Ok(None);
     }
-    let wrong =
-        |what| NotACommand::Wrong { word: first.chars().take(40).collect(), what, usage: row.usage() };
     Ok(match arg.kind {
         Kind::Rest => {
             let text = words.join(" ").trim_matches('"').trim().to_owned();
             (!text.is_empty()).then_some((text, &words[words.len()..]))
         }
         Kind::Flag => (first.trim_start_matches('-') == arg.name).then(|| (arg.name.to_owned(), rest)),
-        Kind::OneOf(known) => match known.iter().find(|word| word.eq_ignore_ascii_case(first)) {
-            Some(word) => Some(((*word).to_owned(), rest)),
-            None => return Err(wrong(arg.help)),
-        },
+        Kind::OneOf(_) | Kind::Incident => Some((meant(row, arg, first)?, rest)),
         Kind::Version if !arg.needed && !looks_like_version(first) => None,
-        Kind::Incident => match first.to_uppercase().parse::<IncidentId>() {
-            Ok(id) => Some((id.to_string(), rest)),
-            Err(_) => return Err(wrong("incident (they are called INC-1, INC-2, …)")),
-        },
         Kind::Service | Kind::Version | Kind::Person => Some(((*first).to_owned(), rest)),
     })
 }
@@ -134,7 +165,7 @@ fn looks_like_version(word: &str) -> bool {
     !word.starts_with('"') && word.chars().any(|c| c.is_ascii_digit())
 }
 
-fn build(row: &Row, values: &Values<'_>) -> Result<Command, NotACommand> {
+fn build(row: &Row, values: &Values) -> Result<Command, NotACommand> {
     let some = |name: &str| values.get(name).cloned();
     let text = |name: &str| some(name).unwrap_or_default();
     let incident = || {

@@ -8,7 +8,7 @@ use std::{
 
 use lastgood_adapters::{
     BuildError,
-    chat::{Chat, slack},
+    chat::{Chat, discord, slack},
     client, metrics,
     metrics::prometheus,
     pager,
@@ -226,6 +226,18 @@ impl Section for probe::VersionConfig {
 
     fn build(&self, http: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
         Ok(Arc::new(probe::VersionConfig::build(self, http.clone())?))
+    }
+}
+
+impl Section for discord::Config {
+    type Port = dyn Chat;
+
+    fn build(&self, _http: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
+        Ok(Arc::new(discord::Config::build(self, Vec::new(), Vec::new())?))
+    }
+
+    fn secrets(&self) -> Vec<(&'static str, &Source)> {
+        discord::Config::secrets(self)
     }
 }
 

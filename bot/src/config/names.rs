@@ -5,9 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 /// Chat platforms that this program can talk on.
-pub const CHATS: &[&str] = &["terminal", "slack"];
-/// Chat platforms that people may be named on, whether or not a room can be there.
-pub const KNOWN: &[&str] = &["terminal", "slack", "discord"];
+pub const CHATS: &[&str] = &["terminal", "slack", "discord"];
 /// The platform of operating-system users.
 pub const OS: &str = "os";
 

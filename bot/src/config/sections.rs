@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
 
-use lastgood_adapters::{Secret, chat::slack, duration::Span};
+use lastgood_adapters::{
+    Secret,
+    chat::{discord, slack},
+    duration::Span,
+};
 use serde::Deserialize;
 
 use super::{adapters::Caller, names::Who, service::Service};
@@ -112,6 +116,7 @@ impl Token {
 /// The platforms that need an account.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Chats {
+    pub discord: Option<discord::Config>,
     pub slack: Option<slack::Config>,
 }
 

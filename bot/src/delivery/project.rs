@@ -26,6 +26,9 @@ use crate::{
 /// The cursor that says that all rooms have been served.
 pub const ALL_ROOMS: &str = "*";
 
+/// What the slot of an incident's last message ends with.
+pub(super) const CLOSED: &str = "/closed";
+
 /// Everything about a run that its cards show.
 pub struct Scene {
     service: std::sync::Arc<Service>,
@@ -179,7 +182,7 @@ fn closed_post(scene: &Scene) -> Option<(String, Post)> {
     let by = incident.closed_by.clone().unwrap_or_default();
     let name = by.split_once(':').map_or(by.as_str(), |(_, name)| name).to_owned();
     let post = render::incident_closed(shown, &lastgood_core::Actor::new(by, name), incident.not_the_release);
-    Some((format!("{}/closed", incident.id), post))
+    Some((format!("{}{CLOSED}", incident.id), post))
 }
 
 /// Names one try to send one message, so that a platform can recognise a repetition.

@@ -15,7 +15,10 @@ use lastgood_adapters::{
 };
 use lastgood_core::Millis;
 
-use super::{project::nonce, rooms::Pause};
+use super::{
+    project::{CLOSED, nonce},
+    rooms::Pause,
+};
 use crate::{
     engine::Engine,
     store::{
@@ -142,6 +145,7 @@ impl Worker {
             nonce: message.nonce.clone(),
             card: message.card.clone(),
             broadcast: message.broadcast,
+            last: message.slot.ends_with(CLOSED),
         };
         if message.status == "sending" && self.chat.abilities().finds {
             match self.chat.find(&outgoing).await {

@@ -5,7 +5,7 @@ use lastgood_core::{Actor, IncidentId, incident::Closing, inventory::Stability, 
 
 use super::{Desk, standing};
 use crate::{
-    command::{self, Command},
+    command::{self, Command, NotACommand},
     delivery::Scene,
     engine::{acts::Act, alerts::Anchor, propose::Ask},
     render,
@@ -16,8 +16,8 @@ use crate::{
 type Done = Result<Answer, StoreError>;
 
 impl Desk {
-    pub(super) async fn command(&self, incoming: &Incoming, text: &str) -> Done {
-        let command = match command::parse(text) {
+    pub(super) async fn command(&self, incoming: &Incoming, read: Result<Command, NotACommand>) -> Done {
+        let command = match read {
             Ok(command) => command,
             Err(error) => return Ok(private(&error.to_string())),
         };

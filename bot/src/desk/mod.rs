@@ -7,14 +7,16 @@ mod kept;
 mod overview;
 mod pointed;
 mod standing;
+mod suggest;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use lastgood_adapters::chat::{Answer, Inbox, Incoming, Kept, NotTaken, What};
+use lastgood_adapters::chat::{Answer, Asking, Inbox, Incoming, Kept, NotTaken, Suggestion, What};
 use lastgood_core::{Actor, rollback::Rollback};
 
 use crate::{
+    command,
     delivery::{Chats, Scene},
     engine::{
         Engine,
@@ -230,6 +232,10 @@ impl Inbox for Desk {
         })
     }
 
+    async fn suggest(&self, asking: &Asking) -> Vec<Suggestion> {
+        suggest::or_none(self.suggestions(asking).await)
+    }
+
     async fn done(&self, delivery: &str) {
         if let Err(error) = self.delivery_done(delivery).await {
             // Worked off once more, which changes nothing.
@@ -243,7 +249,10 @@ impl Inbox for Desk {
         }
         let answer = match &incoming.what {
             What::Press { action, inputs } => self.press(&incoming, action, inputs).await,
-            What::Command { text } => self.command(&incoming, text).await,
+            What::Command { text } => self.command(&incoming, command::parse(text)).await,
+            What::Chosen { group, command, values } => {
+                self.command(&incoming, command::chosen(group, command, values)).await
+            }
             What::Posted(posted) => self.heard(&incoming, posted).await.map(|()| Answer::Done),
             What::Pointed(posted) => self.pointed(&incoming, posted).await,
             What::Home => match self.outsider(&incoming.actor).await {

@@ -20,7 +20,7 @@ fn platform() -> Arc<Platform> {
 }
 
 fn message(nonce: &str, card: Card) -> Outgoing {
-    Outgoing { room: ROOM.into(), thread: None, nonce: nonce.into(), card, broadcast: false }
+    Outgoing { room: ROOM.into(), thread: None, nonce: nonce.into(), card, broadcast: false, last: false }
 }
 
 fn hello(nonce: &str) -> Outgoing {

@@ -76,6 +76,7 @@ async fn a_picture_comes_with_its_card() {
         nonce: nonce.into(),
         card: card.clone(),
         broadcast: false,
+        last: false,
     };
     let at = chat.post(&message("n1")).await.unwrap();
     assert_eq!(chat.find(&message("n1")).await.unwrap(), Some(at));

@@ -1,10 +1,11 @@
 //! `lastgood check` for Slack: the token, the scopes, the socket, every room. Asks only; posts nothing.
 
+use crate::chat::json::text;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Slack, config::Delivered, receive::text};
+use super::{Slack, config::Delivered};
 use crate::{Check, Fault};
 
 /// The bot's scopes, as in deploy/slack-manifest.yaml, and what is missing without each.

@@ -26,12 +26,12 @@ use serde_json::{Value, json};
 use super::{Abilities, Chat, Inbox, Kept, MessageRef, Outgoing, Person};
 use crate::{Check, Fault, Secret, client::BuildError};
 
+use super::json::{some, text};
 use api::Api;
 pub use config::{Config, Mode};
 use config::{Delivered, Settings};
 use edits::Edits;
 use people::People;
-use receive::{some, text};
 use rooms::Rooms;
 
 /// The platform's name in rooms and people.

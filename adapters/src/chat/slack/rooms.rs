@@ -1,5 +1,6 @@
 //! Rooms: configured by name or id, known to Slack by id.
 
+use crate::chat::json::text;
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -8,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tokio::sync::RwLock;
 
-use super::{api::Api, receive::text};
+use super::api::Api;
 use crate::Fault;
 
 /// For a room that messages wait for, a name that was not found is looked for again after this long at the earliest.

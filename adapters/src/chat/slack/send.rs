@@ -1,11 +1,12 @@
 //! Messages out: posted once, edited, and found again after an answer got lost.
 
+use crate::chat::json::text;
 use std::time::Instant;
 
 use lastgood_core::card::{Card, Picture};
 use serde_json::{Value, json};
 
-use super::{Slack, draw, receive::text, reference};
+use super::{Slack, draw, reference};
 use crate::{
     Fault,
     chat::{MessageRef, Outgoing},

@@ -96,7 +96,8 @@ impl Desk {
         static NONCE: AtomicU64 = AtomicU64::new(0);
         let nonce = NONCE.fetch_add(1, Ordering::Relaxed).to_string();
         let thread = thread.cloned();
-        let message = Outgoing { room: "#incidents".into(), thread, nonce, card, broadcast: false };
+        let message =
+            Outgoing { room: "#incidents".into(), thread, nonce, card, broadcast: false, last: false };
         self.terminal.post(&message).await.unwrap()
     }
 
@@ -242,6 +243,7 @@ async fn hostile_text_is_only_text() {
             nonce: evil.into(),
             card: card.clone(),
             broadcast: false,
+            last: false,
         };
         let at = desk.terminal.post(&message).await.unwrap();
         desk.terminal.update(&at, &Card { title: format!("again {evil}"), ..card.clone() }).await.unwrap();
@@ -436,8 +438,14 @@ async fn the_port_keeps_its_promises() {
     let desk = desk(70, 40, false, false);
     let terminal = &desk.terminal;
     let card = Card::new(Colour::Neutral, "once");
-    let message =
-        Outgoing { room: "#incidents".into(), thread: None, nonce: "same".into(), card, broadcast: false };
+    let message = Outgoing {
+        room: "#incidents".into(),
+        thread: None,
+        nonce: "same".into(),
+        card,
+        broadcast: false,
+        last: false,
+    };
     let at = terminal.post(&message).await.unwrap();
     let once = desk.output.text();
     assert_eq!(terminal.post(&message).await.unwrap(), at, "a nonce is sent once");

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use lastgood_adapters::chat::slack;
+use lastgood_adapters::chat::{discord, slack};
 
 use super::Rules;
 use crate::config::{
@@ -88,6 +88,13 @@ impl Rules<'_> {
 
     pub(super) fn chats(&mut self, config: &Config) {
         let rooms = || config.services.values().flat_map(Service::rooms);
+        if let Some(discord) = &config.chats.discord {
+            let at = keys!["chats", "discord"];
+            self.section(&at, discord);
+            if !rooms().any(|room| room.platform == discord::NAME) {
+                self.warn(at, "no service has a room there", "for example room = \"discord:#incidents\"");
+            }
+        }
         if let Some(slack) = &config.chats.slack {
             let at = keys!["chats", "slack"];
             self.section(&at, slack);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Rules;
 use crate::config::{
-    names::{CHATS, KNOWN, OS, Room, Who},
+    names::{CHATS, OS, Room, Who},
     problem::{Path, did_you_mean},
     sections::Config,
     service::{Approval, Service},
@@ -60,9 +60,6 @@ impl Rules<'_> {
                 let advice = format!("give its tokens there; docs/{platform}.md shows how");
                 self.advise(at.clone(), what, advice);
             }
-        } else if KNOWN.contains(&platform) {
-            let what = format!("{platform} is not built into this version of lastgood");
-            self.advise(at.clone(), what, format!("rooms can be on: {}", CHATS.join(", ")));
         } else {
             let near = did_you_mean(platform, CHATS.iter().copied());
             let advice = near.unwrap_or_else(|| format!("rooms can be on: {}", CHATS.join(", ")));
@@ -83,11 +80,8 @@ impl Rules<'_> {
         if CHATS.contains(&platform) {
             let what = format!("there is no [chats.{platform}]");
             self.warn(at, what, "they can act only from a command line, through [operators]");
-        } else if KNOWN.contains(&platform) {
-            let what = format!("{platform} is not built into this version of lastgood");
-            self.warn(at, what, "they can act only from a command line, through [operators]");
         } else {
-            let people = KNOWN.iter().copied().chain([OS]);
+            let people = CHATS.iter().copied().chain([OS]);
             let near = did_you_mean(platform, people.clone());
             let advice =
                 near.unwrap_or_else(|| format!("people are on: {}", people.collect::<Vec<_>>().join(", ")));

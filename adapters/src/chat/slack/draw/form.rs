@@ -6,7 +6,7 @@ use lastgood_core::card::{Form, Input};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::cut::{cut, length, one_line};
+use crate::chat::legible::{cut, length, one_line};
 
 /// Names our forms among an app's views.
 const CALLBACK: &str = "lastgood_form";

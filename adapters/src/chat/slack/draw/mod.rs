@@ -2,14 +2,13 @@
 //! that text from an alert or a person is text whatever it holds, and can neither ping, link nor press. What is too long is
 //! cut so that people can read it, and is never an error of Slack's.
 
-mod cut;
 mod form;
 mod rich;
 
-use lastgood_core::card::{Button, Card, Colour, Span, Style};
+use lastgood_core::card::{Button, Card, Span, Style};
 use serde_json::{Value, json};
 
-use cut::{cut, one_line};
+use crate::chat::legible::{cut, one_line, symbol};
 pub(in crate::chat::slack) use form::{modal, read_form};
 
 /// Characters of a header block.
@@ -70,17 +69,6 @@ pub(in crate::chat::slack) fn home(card: &Card) -> Value {
 /// Whether this is one person's id.
 pub(in crate::chat::slack) fn is_user(id: &str) -> bool {
     rich::user(&format!("slack:{id}")).is_some()
-}
-
-/// The one thing that is seen before anything is read. Colours of attachments would be there too, but Slack folds those away.
-fn symbol(colour: Colour) -> char {
-    match colour {
-        Colour::Neutral => '⚪',
-        Colour::Good => '🟢',
-        Colour::Warning => '🟠',
-        Colour::Bad => '🔴',
-        Colour::Working => '🔵',
-    }
 }
 
 fn rows(buttons: &[Button]) -> Vec<Value> {

@@ -3,10 +3,8 @@
 use lastgood_core::card::{Line, Span};
 use serde_json::{Value, json};
 
-use super::cut::{cut, length, lines, one_line};
+use crate::chat::legible::{cut, length, lines, one_line, web};
 
-/// Characters of an address.
-const URL: usize = 3_000;
 /// Pieces of one block; no card of ours comes near.
 const PIECES: usize = 400;
 
@@ -107,12 +105,6 @@ pub(super) fn user(id: &str) -> Option<&str> {
     let id = id.strip_prefix("slack:")?;
     let good = id.starts_with(['U', 'W']) && id.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
     good.then_some(id)
-}
-
-fn web(url: &str) -> bool {
-    (url.starts_with("https://") || url.starts_with("http://"))
-        && length(url) <= URL
-        && !url.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 /// As it is read out, or shown on a locked phone.

@@ -1,6 +1,6 @@
 use lastgood_core::{
     Actor,
-    card::{Form, Input},
+    card::{Colour, Form, Input},
 };
 
 use super::*;

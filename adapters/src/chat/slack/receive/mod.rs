@@ -16,7 +16,6 @@ use payload::Payload;
 use super::Slack;
 use crate::chat::{Inbox, Kept, NotTaken};
 
-pub(super) use payload::{some, text};
 pub(super) use socket::listen;
 pub(super) use web::receive;
 

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::chat::Kept;
+use crate::chat::{
+    Kept,
+    json::{some, text},
+};
 
 /// As Socket Mode's envelopes name them; over HTTP the address says which it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,16 +24,6 @@ pub(super) enum Kind {
 pub(super) struct Payload {
     pub kind: Kind,
     pub body: Value,
-}
-
-/// The text at a JSON pointer; empty when it is not there or no text.
-pub(in crate::chat::slack) fn text<'a>(of: &'a Value, pointer: &str) -> &'a str {
-    of.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// As `text`, none when it is empty.
-pub(in crate::chat::slack) fn some(of: &Value, pointer: &str) -> Option<String> {
-    Some(text(of, pointer)).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 impl Payload {

@@ -1,12 +1,10 @@
 //! A program's message, without Slack's markup: text, blocks and attachments as neutral parts, every link kept.
 
+use crate::chat::json::{list, some, text};
 use lastgood_core::At;
 use serde_json::Value;
 
-use super::{
-    markup::plain,
-    payload::{some, text},
-};
+use super::markup::plain;
 use crate::chat::{MessageRef, Part, Posted};
 
 /// More than any alert has; Slack itself takes 50 blocks and 100 attachments.
@@ -46,10 +44,6 @@ pub(super) fn millis(ts: &str) -> At {
     let (seconds, rest) = ts.split_once('.').unwrap_or((ts, ""));
     let millis: At = rest.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0);
     seconds.parse::<At>().unwrap_or(0).saturating_mul(1_000).saturating_add(millis)
-}
-
-fn list<'a>(of: &'a Value, key: &str) -> &'a [Value] {
-    of.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// What is gathered from blocks.

@@ -1,12 +1,13 @@
 //! From Slack's payloads to what a person did.
 
+use crate::chat::json::{some, text};
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     markup::plain,
-    payload::{Kind, Payload, some, text},
+    payload::{Kind, Payload},
     posted::{posted, thread_of},
 };
 use crate::chat::{

@@ -4,6 +4,7 @@
 //! The loop is our own: nothing is handled inside the read loop, so one slow click can't hold up the next one's
 //! acknowledgement; and a connection that Slack is about to close is read to its end while the next one opens.
 
+use crate::chat::json::{some, text};
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -16,7 +17,7 @@ use tokio::{
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
-use super::payload::{Kind, Payload, some, text};
+use super::payload::{Kind, Payload};
 use crate::{
     Fault,
     chat::{Inbox, slack::Slack},

@@ -1,6 +1,7 @@
 //! HTTP: Slack calls the bot's own server, for events, interactivity and commands. Every request is signed; what is not
 //! signed by Slack, or older than five minutes, is refused before anything of it is read.
 
+use crate::chat::json::text;
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use http::{Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use slack_morphism::{SlackSigningSecret, signature_verifier::SlackEventSignatureVerifier};
 
-use super::payload::{Kind, Payload, text};
+use super::payload::{Kind, Payload};
 use crate::chat::{Inbox, slack::Slack};
 
 type Answer = Result<Bytes, (StatusCode, &'static str)>;

@@ -71,7 +71,7 @@ async fn give(slack: &Slack, read: &Read, answer: Answer, when: When) -> Result<
         }
         // A button's card shows what became of it; a command leaves nothing to look at.
         (What::Press { .. } | What::Home, Answer::Done) => Ok(()),
-        (What::Command { .. } | What::Pointed(_), Answer::Done) => {
+        (What::Command { .. } | What::Chosen { .. } | What::Pointed(_), Answer::Done) => {
             let card = Card::new(Colour::Good, "Done").line("The thread shows what follows.");
             slack.answer_private(&read.place, &card).await
         }

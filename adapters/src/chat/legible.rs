@@ -1,4 +1,6 @@
-//! Texts to the length that Slack takes.
+//! What every platform's drawing shares: texts made harmless and cut to the length that the platform takes.
+
+use lastgood_core::card::Colour;
 
 /// What stands for characters that no message needs and some clients choke on.
 fn clean(c: char) -> char {
@@ -20,7 +22,7 @@ pub(super) fn lines(text: &str) -> String {
     text.chars().filter(|c| !turns(*c)).map(clean).collect()
 }
 
-/// Slack counts as JavaScript does: in UTF-16 units.
+/// Slack counts as JavaScript does, in UTF-16 units; whoever counts characters counts no more.
 pub(super) fn length(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
@@ -40,6 +42,27 @@ pub(super) fn cut(text: &str, most: usize) -> String {
         })
         .collect();
     if most == 0 { String::new() } else { format!("{}…", kept.trim_end()) }
+}
+
+/// Characters of an address.
+const URL: usize = 3_000;
+
+/// Whether it can be a link: nothing but the web's own.
+pub(super) fn web(url: &str) -> bool {
+    (url.starts_with("https://") || url.starts_with("http://"))
+        && length(url) <= URL
+        && !url.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// The one thing that is seen before anything is read. Colours of attachments would be there too, but Slack folds those away.
+pub(super) fn symbol(colour: Colour) -> char {
+    match colour {
+        Colour::Neutral => '⚪',
+        Colour::Good => '🟢',
+        Colour::Warning => '🟠',
+        Colour::Bad => '🔴',
+        Colour::Working => '🔵',
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,192 @@
+//! Commands as Discord knows them (Application Commands): registered at the start, and only when they are others than before.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use serenity::http::Route;
+
+use super::{Discord, config::Scope};
+use crate::{
+    Fault,
+    chat::{
+        Argument, Offered, Typed,
+        legible::{cut, one_line},
+    },
+};
+
+/// Points at a message.
+pub(super) const POINTED: &str = "Propose a rollback";
+const HELP: usize = 100;
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Tries of one start; the commands of the start before are there meanwhile.
+const TRIES: u32 = 30;
+
+const CHAT_INPUT: u8 = 1;
+const MESSAGE: u8 = 3;
+const SUB_COMMAND: u8 = 1;
+const STRING: u8 = 3;
+const BOOLEAN: u8 = 5;
+const USER: u8 = 6;
+
+/// Until they are registered.
+pub(super) async fn keep_registered(discord: &Discord) {
+    for number in 0..TRIES {
+        match register(discord).await {
+            Ok(true) => return tracing::info!("commands are registered with Discord"),
+            Ok(false) => return,
+            Err(fault @ (Fault::Denied(_) | Fault::Invalid(_))) => {
+                return tracing::error!(%fault, "commands can't be registered with Discord; `lastgood check` says more");
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, "commands are not registered with Discord yet");
+                tokio::time::sleep((Duration::from_millis(500) * 2_u32.pow(number.min(8))).min(LONGEST_WAIT))
+                    .await;
+            }
+        }
+    }
+    tracing::error!(
+        "commands are not registered with Discord: start lastgood again when Discord can be reached"
+    );
+}
+
+/// Whether they were others.
+async fn register(discord: &Discord) -> Result<bool, Fault> {
+    let application_id = discord.me().await?.application;
+    let route = match discord.0.settings.commands {
+        Scope::Guild => Route::GuildCommands { application_id, guild_id: discord.0.settings.guild },
+        Scope::Global => Route::Commands { application_id },
+    };
+    let ours = all(&discord.0.offered);
+    let theirs = discord.0.api.get("asking for commands", route, &[]).await?;
+    if same(&ours, &theirs) {
+        return Ok(false);
+    }
+    discord.0.api.put("registering commands", route, &ours).await?;
+    Ok(true)
+}
+
+/// Whether everything of ours is there, and no other command. Discord adds what was left out.
+fn same(ours: &Value, theirs: &Value) -> bool {
+    match (ours, theirs) {
+        (Value::Array(ours), Value::Array(theirs)) => {
+            let named = ours.iter().all(|one| one.get("name").is_some());
+            let twin = |one: &Value, at: usize| match named {
+                // Commands come in an order of their own; so do no arguments.
+                true => theirs.iter().any(|other| other.get("name") == one.get("name") && same(one, other)),
+                false => theirs.get(at).is_some_and(|other| same(one, other)),
+            };
+            ours.len() == theirs.len() && ours.iter().enumerate().all(|(at, one)| twin(one, at))
+        }
+        (Value::Object(ours), Value::Object(_)) => ours.iter().all(|(key, value)| match theirs.get(key) {
+            Some(other) => same(value, other),
+            None => matches!(value, Value::Bool(false)) || value.as_array().is_some_and(Vec::is_empty),
+        }),
+        (ours, theirs) => ours == theirs,
+    }
+}
+
+/// One slash command a group, with a subcommand for each of its commands; and one for messages.
+fn all(offered: &[Offered]) -> Value {
+    let mut groups: Vec<&str> = Vec::new();
+    for one in offered {
+        if !groups.contains(&one.group) {
+            groups.push(one.group);
+        }
+    }
+    let mut all: Vec<Value> = groups
+        .iter()
+        .map(|group| {
+            let commands = offered.iter().filter(|one| one.group == *group);
+            json!({
+                "type": CHAT_INPUT,
+                "name": group,
+                "description": help(&commands.clone().map(|one| one.name).collect::<Vec<_>>().join(", ")),
+                "contexts": [0],
+                "integration_types": [0],
+                "options": commands.map(subcommand).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    all.push(json!({ "type": MESSAGE, "name": POINTED, "contexts": [0], "integration_types": [0] }));
+    Value::Array(all)
+}
+
+fn help(text: &str) -> String {
+    cut(&one_line(text), HELP)
+}
+
+/// Lower case, without spaces (Application Command Naming).
+pub(super) fn option_name(name: &str) -> String {
+    name.to_lowercase().replace(' ', "-")
+}
+
+fn subcommand(of: &Offered) -> Value {
+    // What has to be filled in comes first.
+    let (needed, others): (Vec<_>, Vec<_>) = of.arguments.iter().partition(|argument| argument.needed);
+    let options: Vec<_> = needed.into_iter().chain(others).map(option).collect();
+    json!({ "type": SUB_COMMAND, "name": option_name(of.name), "description": help(of.help), "options": options })
+}
+
+fn option(argument: &Argument) -> Value {
+    let mut option = json!({
+        "type": match argument.kind {
+            Typed::Text | Typed::Suggested | Typed::OneOf(_) => STRING,
+            Typed::Flag => BOOLEAN,
+            Typed::Person => USER,
+        },
+        "name": option_name(argument.name),
+        "description": help(argument.help),
+        "required": argument.needed,
+    });
+    match argument.kind {
+        Typed::Suggested => option["autocomplete"] = true.into(),
+        Typed::OneOf(words) => {
+            let choices: Vec<_> = words.iter().map(|word| json!({ "name": word, "value": word })).collect();
+            option["choices"] = choices.into();
+        }
+        _ => {}
+    }
+    option
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARGUMENT: Argument =
+        Argument { name: "root cause", help: "what it was", needed: true, kind: Typed::Text };
+
+    fn offered() -> Vec<Offered> {
+        let optional = Argument { name: "version", needed: false, kind: Typed::Suggested, ..ARGUMENT };
+        vec![Offered {
+            group: "incident",
+            name: "close",
+            help: "Closes it",
+            arguments: vec![optional, ARGUMENT],
+        }]
+    }
+
+    #[test]
+    fn what_is_needed_comes_first() {
+        let options = &all(&offered())[0]["options"][0]["options"];
+        assert_eq!((&options[0]["name"], &options[0]["required"]), (&json!("root-cause"), &json!(true)));
+        assert_eq!((&options[1]["name"], &options[1]["autocomplete"]), (&json!("version"), &json!(true)));
+    }
+
+    #[test]
+    fn only_what_changed_is_registered_anew() {
+        let ours = all(&offered());
+        let mut theirs = ours.clone();
+        theirs[0]["id"] = "1".into();
+        theirs[0]["options"][0]["options"][1].as_object_mut().unwrap().remove("required");
+        let turned = json!([theirs[1], theirs[0]]);
+        assert!(same(&ours, &turned));
+        let mut other = theirs.clone();
+        other[0]["options"][0]["description"] = "other".into();
+        assert!(!same(&ours, &other));
+        other.as_array_mut().unwrap().pop();
+        assert!(!same(&ours, &other));
+        theirs.as_array_mut().unwrap().push(json!({ "name": "old" }));
+        assert!(!same(&ours, &theirs));
+    }
+}

@@ -1,0 +1,126 @@
+//! Staying connected to Discord's gateway: resumed where that is possible, begun anew where not, with growing waits in between.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use serenity::http::Route;
+
+use super::session::{Ended, Report, Resumable, Session};
+use crate::{
+    Fault,
+    chat::{Inbox, discord::Discord, json::text},
+};
+
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Discord wants one to five seconds of quiet before another session begins (Gateway, Resuming).
+const QUIET: Duration = Duration::from_secs(1);
+const QUIETER: Duration = Duration::from_secs(4);
+
+/// Until the process ends; not at all where everything comes by HTTP.
+pub(in crate::chat::discord) async fn listen(discord: &Discord, inbox: Arc<dyn Inbox>) {
+    let settings = &discord.0.settings;
+    if settings.verifier.is_some() && !settings.reads_messages {
+        return;
+    }
+    let (mut resumable, mut failures) = (None::<Resumable>, 0_u32);
+    loop {
+        let wait = match connect(discord, &inbox, resumable.clone()).await {
+            Ok(session) => {
+                let (Report { ended, lived }, goes_on) = session.run().await;
+                resumable = goes_on;
+                failures = if lived { 0 } else { failures.saturating_add(1) };
+                after(&ended, failures)
+            }
+            Err(fault) => {
+                failures = failures.saturating_add(1);
+                // A session that can't be gone on with must not be tried for ever.
+                if failures > 5 {
+                    resumable = None;
+                }
+                tracing::warn!(%fault, failures, "no connection to Discord; commands and clicks wait");
+                match fault {
+                    Fault::RateLimited { after: Some(after), .. } => after,
+                    Fault::Denied(_) => LONGEST_WAIT,
+                    _ => backoff(failures),
+                }
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+fn after(ended: &Ended, failures: u32) -> Duration {
+    match ended {
+        Ended::Broken(why) => {
+            tracing::warn!(why, "Discord's gateway broke off; connecting anew");
+            backoff(failures)
+        }
+        Ended::Lost(why) => {
+            tracing::warn!(why, "Discord's gateway begins anew");
+            (QUIET + QUIETER.mul_f64(fraction())).max(backoff(failures))
+        }
+        Ended::Refused(why) => {
+            tracing::error!(why, "Discord refuses the connection");
+            LONGEST_WAIT
+        }
+    }
+}
+
+async fn connect(
+    discord: &Discord,
+    inbox: &Arc<dyn Inbox>,
+    resumable: Option<Resumable>,
+) -> Result<Session, Fault> {
+    // The address that Discord gave for it; resuming elsewhere is refused more often.
+    let url = match &resumable {
+        Some(resumable) => resumable.url.clone(),
+        None => gateway(discord).await?,
+    };
+    Session::open(discord, inbox, &url, resumable).await
+}
+
+async fn gateway(discord: &Discord) -> Result<String, Fault> {
+    let answer = discord.0.api.get("asking for the gateway", Route::GatewayBot, &[]).await?;
+    let number = |at: &str| answer.pointer(at).and_then(Value::as_u64);
+    if number("/session_start_limit/remaining") == Some(0) {
+        // More would cost the token.
+        let after = Duration::from_millis(number("/session_start_limit/reset_after").unwrap_or(60_000));
+        let detail = "Discord takes no more sessions of this bot today".to_owned();
+        return Err(Fault::RateLimited { after: Some(after), detail });
+    }
+    match text(&answer, "/url") {
+        "" => Err(Fault::Unavailable("asking for the gateway: no address".to_owned())),
+        url => Ok(url.to_owned()),
+    }
+}
+
+/// None at first, then half a second, doubled each time.
+fn backoff(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        failures => (Duration::from_millis(250) * 2_u32.pow(failures.min(7))).min(LONGEST_WAIT),
+    }
+}
+
+/// Some number from 0 to 1, so that many clients don't do a thing at once.
+pub(super) fn fraction() -> f64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let bits = RandomState::new().hash_one(Instant::now()) >> 32;
+    u32::try_from(bits).map_or(0.5, |bits| f64::from(bits) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_end() {
+        assert_eq!(backoff(0), Duration::ZERO);
+        assert_eq!(backoff(1), Duration::from_millis(500));
+        assert_eq!(backoff(99), LONGEST_WAIT);
+        assert!((0.0..=1.0).contains(&fraction()));
+    }
+}
