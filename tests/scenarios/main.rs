@@ -3,6 +3,7 @@
 mod chain;
 mod cli;
 mod crash;
+mod discord;
 mod haproxy;
 mod harness;
 mod outside;

@@ -7,6 +7,7 @@ mod broken;
 pub mod outside;
 mod people;
 mod processes;
+pub mod scene;
 mod serve;
 pub mod stage;
 mod switching;

@@ -90,7 +90,7 @@ async fn only_what_slack_signed_a_moment_ago_is_taken() {
     assert_eq!(world.slack.forge(&world.door(), None, &command).await, 200);
     world.slack.offers("Roll back to v2.4.0").await;
     assert_eq!(lastgood::store::rollbacks::recent(db, None, 10).await.unwrap().len(), 1);
-    world.bot.end().await;
+    world.scene.bot.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

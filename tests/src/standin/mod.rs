@@ -2,5 +2,6 @@
 //! nasty: slow, rate-limiting, dropping answers.
 
 pub mod chat;
+pub mod discord;
 pub mod pagerduty;
 pub mod slack;

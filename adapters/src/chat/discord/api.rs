@@ -58,7 +58,9 @@ impl Api {
             client = client.resolve("discord.com", at).no_proxy();
         }
         if let Some(ca) = &settings.ca {
-            client = client.add_root_certificate(reqwest12::Certificate::from_pem(ca).map_err(unfit)?);
+            for certificate in reqwest12::Certificate::from_pem_bundle(ca).map_err(unfit)? {
+                client = client.add_root_certificate(certificate);
+            }
         }
         let client = client.build().map_err(unfit)?;
         let token = format!("Bot {}", settings.token.reveal());

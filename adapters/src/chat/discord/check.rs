@@ -185,6 +185,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_documents_name_these_permissions_and_no_others() {
+        let all: u64 = PERMISSIONS.iter().map(|(bit, ..)| bit).sum();
+        for document in [include_str!("../../../../docs/discord.md"), include_str!("../../../../README.md")] {
+            assert!(document.contains(&format!("&permissions={all}`")), "permissions={all}");
+            for (_, name, _) in PERMISSIONS {
+                assert!(document.contains(name), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn overwrites_apply_from_everyone_to_oneself() {
         let of = |id: &str, allow: u64, deny: u64| json!({ "id": id, "allow": allow.to_string(), "deny": deny.to_string() });
         let held = |overwrites: &[Value]| overwritten(0b111, overwrites, "1", &|id| id == "2", "3");

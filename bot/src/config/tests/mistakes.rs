@@ -168,8 +168,7 @@ fn people_rooms_and_approvals() {
     expect(
         &with(r#"room = "terminal:""#, r#"room = "discord:#incidents""#),
         &[
-            "4:8: services.checkout.room: discord is not built into this version of lastgood; rooms can be on: \
-             terminal, slack",
+            "4:8: services.checkout.room: there is no [chats.discord]; give its tokens there; docs/discord.md shows how",
         ],
     );
     expect(

@@ -1,0 +1,9 @@
+//! The whole conversation in Discord, as it reads there.
+
+mod check;
+mod commands;
+mod conversation;
+mod failure;
+mod heard;
+mod people;
+mod world;
