@@ -6,6 +6,7 @@ mod crash;
 mod discord;
 mod haproxy;
 mod harness;
+mod mirror;
 mod outside;
 mod packaging;
 mod slack;

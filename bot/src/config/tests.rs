@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::*;
 
+mod discord;
 mod documentation;
 mod mistakes;
-mod discord;
 mod slack;
 mod whole;
 

@@ -6,4 +6,7 @@ mod conversation;
 mod failure;
 mod heard;
 mod people;
+mod standin;
 mod world;
+
+pub use world::{Way, World, nothing_refused, section};

@@ -130,6 +130,11 @@ impl World {
 /// What holds of a server after every scenario.
 pub async fn nothing_refused(discord: &Discord) {
     assert_eq!(discord.refused(), [""; 0]);
+    // What Discord's own description of its interface would not let in either.
+    let sent = discord.sent();
+    let judged =
+        tokio::task::spawn_blocking(move || lastgood_tests::discord_clients::judge(&sent)).await.unwrap();
+    judged.unwrap_or_else(|refused| panic!("{refused}"));
     let mut seen = BTreeSet::new();
     for message in discord.ours().iter().filter(|message| !message.deleted) {
         if let Some(nonce) = &message.nonce {

@@ -10,3 +10,5 @@ mod load;
 mod people;
 mod standin;
 mod world;
+
+pub use world::{Way, World, section};

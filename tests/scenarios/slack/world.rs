@@ -136,7 +136,7 @@ impl World {
     }
 }
 
-fn section(stage: &Stage, slack: &Slack, way: Way) -> String {
+pub fn section(stage: &Stage, slack: &Slack, way: Way) -> String {
     let folder = stage.folder.path();
     for (name, secret) in [("bot", BOT_TOKEN), ("app", APP_TOKEN), ("signing", SIGNING_SECRET)] {
         std::fs::write(folder.join(name), secret).unwrap();

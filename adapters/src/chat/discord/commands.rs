@@ -56,7 +56,7 @@ async fn register(discord: &Discord) -> Result<bool, Fault> {
         Scope::Guild => Route::GuildCommands { application_id, guild_id: discord.0.settings.guild },
         Scope::Global => Route::Commands { application_id },
     };
-    let ours = all(&discord.0.offered);
+    let ours = all(&discord.0.offered, discord.0.settings.commands);
     let theirs = discord.0.api.get("asking for commands", route, &[]).await?;
     if same(&ours, &theirs) {
         return Ok(false);
@@ -78,15 +78,15 @@ fn same(ours: &Value, theirs: &Value) -> bool {
             ours.len() == theirs.len() && ours.iter().enumerate().all(|(at, one)| twin(one, at))
         }
         (Value::Object(ours), Value::Object(_)) => ours.iter().all(|(key, value)| match theirs.get(key) {
-            Some(other) => same(value, other),
-            None => matches!(value, Value::Bool(false)) || value.as_array().is_some_and(Vec::is_empty),
+            Some(other) if !other.is_null() => same(value, other),
+            _ => matches!(value, Value::Bool(false)) || value.as_array().is_some_and(Vec::is_empty),
         }),
         (ours, theirs) => ours == theirs,
     }
 }
 
 /// One slash command a group, with a subcommand for each of its commands; and one for messages.
-fn all(offered: &[Offered]) -> Value {
+fn all(offered: &[Offered], scope: Scope) -> Value {
     let mut groups: Vec<&str> = Vec::new();
     for one in offered {
         if !groups.contains(&one.group) {
@@ -101,13 +101,18 @@ fn all(offered: &[Offered]) -> Value {
                 "type": CHAT_INPUT,
                 "name": group,
                 "description": help(&commands.clone().map(|one| one.name).collect::<Vec<_>>().join(", ")),
-                "contexts": [0],
-                "integration_types": [0],
                 "options": commands.map(subcommand).collect::<Vec<_>>(),
             })
         })
         .collect();
-    all.push(json!({ "type": MESSAGE, "name": POINTED, "contexts": [0], "integration_types": [0] }));
+    all.push(json!({ "type": MESSAGE, "name": POINTED }));
+    if scope == Scope::Global {
+        // In servers only, and installed there; of commands of one server Discord keeps neither.
+        for command in &mut all {
+            command["contexts"] = json!([0]);
+            command["integration_types"] = json!([0]);
+        }
+    }
     Value::Array(all)
 }
 
@@ -168,17 +173,18 @@ mod tests {
 
     #[test]
     fn what_is_needed_comes_first() {
-        let options = &all(&offered())[0]["options"][0]["options"];
+        let options = &all(&offered(), Scope::Global)[0]["options"][0]["options"];
         assert_eq!((&options[0]["name"], &options[0]["required"]), (&json!("root-cause"), &json!(true)));
         assert_eq!((&options[1]["name"], &options[1]["autocomplete"]), (&json!("version"), &json!(true)));
     }
 
     #[test]
     fn only_what_changed_is_registered_anew() {
-        let ours = all(&offered());
+        let ours = all(&offered(), Scope::Global);
         let mut theirs = ours.clone();
         theirs[0]["id"] = "1".into();
         theirs[0]["options"][0]["options"][1].as_object_mut().unwrap().remove("required");
+        theirs[1]["options"] = Value::Null;
         let turned = json!([theirs[1], theirs[0]]);
         assert!(same(&ours, &turned));
         let mut other = theirs.clone();

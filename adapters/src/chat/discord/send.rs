@@ -18,8 +18,6 @@ use crate::{
 const PAGES: usize = 10;
 /// Newest threads of a forum that are looked at.
 const THREADS: usize = 5;
-/// A message that shows another one (Message Resource, Message Reference Types).
-const FORWARD: u8 = 1;
 /// Minutes without a message until a thread folds away: a week.
 const OPEN_FOR: u32 = 10_080;
 
@@ -117,7 +115,7 @@ impl Discord {
     /// What follows a message in a thread. The message is there: sending it again for want of this would be worse.
     async fn afterwards(&self, message: &Outgoing, room: &str, at: &MessageRef) {
         if message.broadcast
-            && let Err(fault) = self.forward(room, at, &message.nonce).await
+            && let Err(fault) = self.also_in(room, at, message).await
         {
             tracing::warn!(%fault, "an outcome could not be shown in the room itself");
         }
@@ -128,20 +126,21 @@ impl Discord {
         }
     }
 
-    async fn forward(&self, room: &str, at: &MessageRef, nonce: &str) -> Result<(), Fault> {
-        let (channel, id) = address(at)?;
+    /// Once more in the room itself, without buttons, and where to find the rest. Discord's description of its interface knows no
+    /// forwarded messages.
+    async fn also_in(&self, room: &str, at: &MessageRef, message: &Outgoing) -> Result<(), Fault> {
+        let (thread, _) = address(at)?;
         // In a forum there is nothing but threads.
-        if channel == room || self.0.rooms.channel(&self.0.api, room).await?.is_forum() {
+        if thread == room || self.0.rooms.channel(&self.0.api, room).await?.is_forum() {
             return Ok(());
         }
-        let body = json!({
-            "message_reference": { "type": FORWARD, "channel_id": channel, "message_id": id },
-            "allowed_mentions": { "parse": [] },
-            "nonce": format!("{nonce}f"),
-            "enforce_nonce": true,
-        });
+        let card = Card { buttons: Vec::new(), picture: None, ..message.card.clone() };
+        let mut body = draw::private(&card);
+        body["content"] = format!("<#{thread}>").into();
+        body["nonce"] = format!("{}f", message.nonce).into();
+        body["enforce_nonce"] = true.into();
         let route = Route::ChannelMessages { channel_id: channel_id(room)? };
-        Ok(self.0.api.post("forwarding a message", route, &body).await.map(drop)?)
+        Ok(self.0.api.post("posting an outcome", route, &body).await.map(drop)?)
     }
 
     /// Named for its end, folded away, and open to those who manage threads.

@@ -18,10 +18,8 @@ pub struct Message {
     pub ours: bool,
     pub deleted: bool,
     pub nonce: Option<String>,
-    /// What it answers, or forwards.
+    /// What it answers.
     pub reference: Value,
-    /// What it forwards, as it was.
-    pub forwarded: Option<Shown>,
     /// As first posted, then as edited.
     pub revisions: Vec<Shown>,
 }
@@ -62,7 +60,7 @@ impl Message {
         let now = self.now();
         let mut json = json!({
             "id": self.id, "channel_id": self.channel, "guild_id": GUILD, "timestamp": "2026-01-01T00:00:00+00:00",
-            "type": if self.reference["type"] != 1 && self.reference.is_object() { 19 } else { 0 },
+            "type": if self.reference.is_object() { 19 } else { 0 },
             "author": { "id": self.by, "username": self.name, "discriminator": "0", "global_name": null, "avatar": null },
             "content": now.content, "embeds": now.embeds, "components": now.components, "attachments": [],
             "edited_timestamp": null, "mentions": [], "mention_roles": [], "mention_everyone": false, "pinned": false,

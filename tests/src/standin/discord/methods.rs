@@ -211,9 +211,8 @@ fn post(discord: &Discord, channel: &str, call: &Call) -> Answered {
             return refuse(403, 50_083, "Thread is archived");
         }
         place.archived = false;
-        let forwarded = forwarded(&mut state, body)?;
         state.uploaded.extend(call.file.clone());
-        own(&mut state, channel, body, nonce, forwarded)
+        own(&mut state, channel, body, nonce)
     };
     discord.happened("MESSAGE_CREATE", &message);
     let mut json = message.json(true);
@@ -221,26 +220,7 @@ fn post(discord: &Discord, channel: &str, call: &Call) -> Answered {
     Ok(json)
 }
 
-fn forwarded(state: &mut State, body: &Value) -> Result<Option<Shown>, (u16, i64, String)> {
-    let of = &body["message_reference"];
-    if of["type"] != 1 {
-        return Ok(None);
-    }
-    let text = |key: &str| of[key].as_str().unwrap_or_default().to_owned();
-    match state.message(&text("channel_id"), &text("message_id")) {
-        // Without its buttons (Message Resource, Message Snapshot).
-        Some(message) => Ok(Some(Shown { components: json!([]), ..message.now().clone() })),
-        None => refuse(400, 50_035, "message_reference: Unknown message"),
-    }
-}
-
-fn own(
-    state: &mut State,
-    channel: &str,
-    body: &Value,
-    nonce: Option<String>,
-    forwarded: Option<Shown>,
-) -> Message {
+fn own(state: &mut State, channel: &str, body: &Value, nonce: Option<String>) -> Message {
     let message = Message {
         id: state.id(),
         channel: channel.to_owned(),
@@ -252,7 +232,6 @@ fn own(
         deleted: false,
         nonce,
         reference: body["message_reference"].clone(),
-        forwarded,
         revisions: vec![Shown::of(body)],
     };
     state.messages.push(message.clone());
@@ -327,7 +306,7 @@ fn forum_thread(discord: &Discord, channel: &str, body: &Value) -> Answered {
     if let Err(why) = rules::message(&body["message"]) {
         return refuse(400, 50_035, why);
     }
-    let message = own(&mut state, "", &body["message"], None, None);
+    let message = own(&mut state, "", &body["message"], None);
     // The thread and the message that it begins with have one id.
     let id = message.id.clone();
     state.messages.last_mut().unwrap().channel.clone_from(&id);

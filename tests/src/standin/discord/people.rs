@@ -290,7 +290,6 @@ impl Discord {
                 deleted: false,
                 nonce: None,
                 reference: Value::Null,
-                forwarded: None,
                 revisions: vec![Shown::of(body)],
             };
             state.messages.push(message.clone());

@@ -41,9 +41,7 @@ pub fn message(body: &Value) -> Judged {
     if body.get("allowed_mentions").is_none() {
         return Err("allowed_mentions: every message has to say whom it may ping".to_owned());
     }
-    let empty = length(&body["content"]) == 0
-        && body["embeds"].as_array().is_none_or(Vec::is_empty)
-        && body["message_reference"]["type"] != 1;
+    let empty = length(&body["content"]) == 0 && body["embeds"].as_array().is_none_or(Vec::is_empty);
     if empty { Err("50006: an empty message".to_owned()) } else { Ok(()) }
 }
 

@@ -66,10 +66,12 @@ fn button(button: &Value) -> String {
 
 impl Message {
     pub fn text(&self) -> String {
-        match &self.forwarded {
-            Some(forwarded) => format!("(forwarded) {}", shown(forwarded)),
-            None => shown(self.now()),
-        }
+        shown(self.now())
+    }
+
+    /// An outcome, told in the room and not in its thread.
+    pub fn is_announcement(&self) -> bool {
+        self.now().content.starts_with("<#")
     }
 
     pub fn says(&self, text: &str) -> bool {
@@ -130,7 +132,7 @@ impl Discord {
     pub async fn reads(&self, text: &str) -> Message {
         self.until(text, |state| {
             let mut ours = state.messages.iter().filter(|message| message.ours && !message.deleted);
-            ours.rfind(|message| message.forwarded.is_none() && message.says(text)).cloned()
+            ours.rfind(|message| !message.is_announcement() && message.says(text)).cloned()
         })
         .await
     }

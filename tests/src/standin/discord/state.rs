@@ -117,6 +117,8 @@ pub struct State {
     pub calls: BTreeMap<String, u32>,
     pub trouble: Trouble,
     pub buckets: HashMap<String, VecDeque<Instant>>,
+    /// Answers tell nothing of their bucket.
+    pub silent: bool,
     pub limited: u32,
     pub invalid: u32,
     last_id: u64,
@@ -148,6 +150,7 @@ impl State {
             calls: BTreeMap::new(),
             trouble: Trouble::default(),
             buckets: HashMap::new(),
+            silent: false,
             limited: 0,
             invalid: 0,
             last_id: 0,

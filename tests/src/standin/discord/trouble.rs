@@ -72,6 +72,11 @@ impl Discord {
         self.state().trouble.limited.insert(call.to_owned(), (calls, seconds));
     }
 
+    /// Answers don't tell how much of a bucket is left.
+    pub fn tells_no_limits(&self) {
+        self.state().silent = true;
+    }
+
     /// All calls are limited for a while.
     pub fn global_limit(&self, duration: Duration) {
         self.state().trouble.global = Some(Instant::now() + duration);

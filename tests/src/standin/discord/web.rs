@@ -79,7 +79,8 @@ async fn answer(Held(discord): Held<Discord>, request: Request) -> Response {
         true => done(&discord, &call),
         false => refuse(401, 0, "401: Unauthorized"),
     };
-    let response = told(&discord, &call, answered);
+    let mut response = told(&discord, &call, answered);
+    count(&discord, &call, &name, &mut response);
     discord.show();
     if !slow.is_zero() {
         tokio::time::sleep(slow).await;
@@ -146,6 +147,22 @@ fn next_loss(state: &mut State, name: &str) -> Option<Loss> {
 /// Calls of a bucket, and in how many seconds.
 const BUCKET: (usize, u64) = (5, 5);
 
+/// The bucket's state stands in every answer, for some.
+fn count(discord: &Discord, call: &Call, name: &str, response: &mut Response) {
+    let state = discord.state();
+    let Some(bucket) = state.buckets.get(&key(call, name)).filter(|_| !state.silent) else { return };
+    let Some(first) = bucket.front() else { return };
+    let left = Duration::from_secs(BUCKET.1).saturating_sub(first.elapsed());
+    let headers = response.headers_mut();
+    headers.insert("x-ratelimit-limit", BUCKET.0.to_string().parse().unwrap());
+    headers.insert("x-ratelimit-remaining", (BUCKET.0 - bucket.len()).to_string().parse().unwrap());
+    headers.insert("x-ratelimit-reset-after", format!("{:.3}", left.as_secs_f64()).parse().unwrap());
+}
+
+fn key(call: &Call, name: &str) -> String {
+    format!("{name} {}", call.path.get(1).cloned().unwrap_or_default())
+}
+
 fn limited(discord: &Discord, call: &Call, name: &str) -> Option<Response> {
     let mut state = discord.state();
     let now = Instant::now();
@@ -159,12 +176,11 @@ fn limited(discord: &Discord, call: &Call, name: &str) -> Option<Response> {
         state.invalid += 1;
         return Some(too_many(seconds, false));
     }
-    let per = matches!(name, "POST messages" | "PATCH messages").then(|| {
-        let channel = call.path.get(1).cloned().unwrap_or_default();
-        format!("{name} {channel}")
-    })?;
+    if !matches!(name, "POST messages" | "PATCH messages") {
+        return None;
+    }
     let window = Duration::from_secs(BUCKET.1);
-    let bucket = state.buckets.entry(per).or_default();
+    let bucket = state.buckets.entry(key(call, name)).or_default();
     while bucket.front().is_some_and(|at| now.duration_since(*at) >= window) {
         bucket.pop_front();
     }

@@ -24,10 +24,14 @@ const SELECT: u8 = 3;
 const TEXT_INPUT: u8 = 4;
 const PARAGRAPH: u8 = 2;
 
-/// The data of a modal's callback. Which form it is stands in its id; everything else is in the database.
-pub(in crate::chat::discord) fn modal(action: &str, form: &Form) -> Value {
+/// Between an action and the message that it is about.
+const ABOUT: char = '@';
+
+/// The data of a modal's callback. Which form it is stands in its id, and which message it is about where Discord does not say
+/// so when it is submitted; everything else is in the database.
+pub(in crate::chat::discord) fn modal(action: &str, about: Option<&str>, form: &Form) -> Value {
     json!({
-        "custom_id": action,
+        "custom_id": about.map_or_else(|| action.to_owned(), |about| format!("{action}{ABOUT}{about}")),
         "title": shown(&form.title, TITLE),
         "components": form.inputs.iter().take(INPUTS).map(input).collect::<Vec<_>>(),
     })
@@ -61,6 +65,11 @@ fn input(input: &Input) -> Value {
         component["placeholder"] = hint.into();
     }
     json!({ "type": LABELLED, "label": shown(&input.label, LABEL), "component": component })
+}
+
+/// A submitted form's action, and the message that it is about.
+pub(in crate::chat::discord) fn submitted(custom_id: &str) -> (&str, Option<&str>) {
+    custom_id.split_once(ABOUT).map_or((custom_id, None), |(action, about)| (action, Some(about)))
 }
 
 /// Values of a submitted form.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::chat::legible::{cut, length, one_line, symbol};
 
-pub(super) use form::{filled, modal};
+pub(super) use form::{filled, modal, submitted};
 
 const TITLE: usize = 256;
 const DESCRIPTION: usize = 4_000;
@@ -43,9 +43,10 @@ pub(super) fn content(card: &Card, nonce: Option<&str>) -> Value {
         "components": rows(&card.buttons),
         "allowed_mentions": { "parse": [] },
     });
-    // Only what stands outside of an embed reaches anybody.
+    // Only what stands outside of an embed reaches anybody. Who is named where nothing is wrong did it themselves, and would be
+    // woken for nothing.
     let people: BTreeSet<&str> = card.text.iter().flatten().filter_map(mentioned).collect();
-    if !people.is_empty() {
+    if !people.is_empty() && matches!(card.colour, Colour::Warning | Colour::Bad) {
         let pings: Vec<_> = people.iter().take(50).map(|id| format!("<@{id}>")).collect();
         body["content"] = pings.join(" ").into();
         body["allowed_mentions"] =

@@ -60,6 +60,8 @@ fn only_whom_a_card_is_about_is_pinged() {
     assert_eq!(body["content"], "<@80351110224678912>");
     assert_eq!(body["allowed_mentions"], json!({ "parse": [], "users": ["80351110224678912"] }));
     assert_eq!(private(&card)["content"], "");
+    let said = Card { colour: Colour::Good, ..card };
+    assert_eq!(content(&said, None)["allowed_mentions"], json!({ "parse": [] }), "nothing is wrong");
 }
 
 #[test]

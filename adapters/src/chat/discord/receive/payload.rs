@@ -104,6 +104,11 @@ impl Payload {
             || (self.kind() == Kind::Modal && self.body().get("message").is_some_and(Value::is_object))
     }
 
+    /// The message that was pointed at.
+    pub fn target(&self) -> Option<&str> {
+        Some(self.text("/data/target_id")).filter(|target| !target.is_empty())
+    }
+
     /// Another program's message, or something said to the bot. Most messages in a busy room are people talking, and none of
     /// the bot's business.
     pub fn matters(&self, me: &str, application: &str) -> bool {

@@ -38,8 +38,11 @@ pub(super) async fn read(discord: &Discord, payload: &Payload) -> Option<Incomin
         }
     };
     let on = match &what {
-        What::Press { .. } => Some(payload.text("/message/id")).filter(|id| !id.is_empty()),
-        What::Pointed(_) => Some(payload.text("/data/target_id")),
+        What::Press { .. } => {
+            let about = draw::submitted(payload.text("/data/custom_id")).1;
+            about.or(Some(payload.text("/message/id")).filter(|id| !id.is_empty()))
+        }
+        What::Pointed(_) => payload.target(),
         _ => None,
     };
     Some(Incoming {
@@ -65,7 +68,8 @@ fn interaction(discord: &Discord, payload: &Payload, channel: &str) -> Option<Wh
             Some(What::Press { action: action.to_owned(), inputs: BTreeMap::new() })
         }
         Kind::Modal => {
-            Some(What::Press { action: text(data, "/custom_id").to_owned(), inputs: draw::filled(data) })
+            let (action, _) = draw::submitted(text(data, "/custom_id"));
+            Some(What::Press { action: action.to_owned(), inputs: draw::filled(data) })
         }
         Kind::Command if !text(data, "/target_id").is_empty() => {
             let message = data.pointer(&format!("/resolved/messages/{}", text(data, "/target_id")))?;

@@ -109,7 +109,7 @@ async fn with_form(discord: Discord, inbox: Arc<dyn Inbox>, payload: Payload, fi
         Ok(Ok(Some(Ok(answer)))) => {
             let body = match &answer {
                 Answer::Ask { action, form } => {
-                    json!({ "type": callback::FORM, "data": draw::modal(action, form) })
+                    json!({ "type": callback::FORM, "data": draw::modal(action, payload.target(), form) })
                 }
                 Answer::Private(card) => private_first(card),
                 Answer::Done if shown == Shown::Unchanged => shown.first(),
