@@ -115,7 +115,7 @@ fn done(discord: &Discord, call: &Call) -> Answered {
 
 fn told(discord: &Discord, call: &Call, answered: Answered) -> Response {
     let mut state = discord.state();
-    let response = match answered {
+    match answered {
         Ok(Value::Null) => StatusCode::NO_CONTENT.into_response(),
         Ok(value) => axum::Json(value).into_response(),
         Err((status, code, message)) => {
@@ -129,8 +129,7 @@ fn told(discord: &Discord, call: &Call, answered: Answered) -> Response {
             let body = json!({ "code": code, "message": message });
             (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
         }
-    };
-    response
+    }
 }
 
 /// The connection ends in the middle of the answer.

@@ -14,6 +14,8 @@ use crate::{
     chat::{Inbox, discord::Discord, json::text},
 };
 
+/// A connection that lived this long was one.
+const SHORT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Discord wants one to five seconds of quiet before another session begins (Gateway, Resuming).
 const QUIET: Duration = Duration::from_secs(1);
@@ -27,11 +29,13 @@ pub(in crate::chat::discord) async fn listen(discord: &Discord, inbox: Arc<dyn I
     }
     let (mut resumable, mut failures) = (None::<Resumable>, 0_u32);
     loop {
+        let began = Instant::now();
         let wait = match connect(discord, &inbox, resumable.clone()).await {
             Ok(session) => {
                 let (Report { ended, lived }, goes_on) = session.run().await;
                 resumable = goes_on;
-                failures = if lived { 0 } else { failures.saturating_add(1) };
+                // Ended at once, time and again, is no service either.
+                failures = if lived && began.elapsed() >= SHORT { 0 } else { failures.saturating_add(1) };
                 after(&ended, failures)
             }
             Err(fault) => {

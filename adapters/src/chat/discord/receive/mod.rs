@@ -20,13 +20,13 @@ pub(super) use history::Heard;
 use payload::Payload;
 pub(super) use web::receive;
 
-/// Commits a message and takes it in a task of its own.
+/// Commits a message and takes it. Whoever reads several waits for each: an alert's end must not come before it.
 ///
 /// # Errors
 /// When it could not be committed: it is asked for again then.
 async fn hear(discord: &Discord, inbox: &Arc<dyn Inbox>, payload: Payload) -> Result<(), NotTaken> {
     if inbox.keep(&payload.kept()).await? {
-        tokio::spawn(work::message(discord.clone(), inbox.clone(), payload));
+        work::message(discord.clone(), inbox.clone(), payload).await;
     }
     Ok(())
 }

@@ -204,13 +204,13 @@ impl Session {
     async fn heard(&mut self, mut frame: Value) -> Option<Ended> {
         match opcode(&frame)? {
             op::DISPATCH => {
-                if let (Some(seq), Some(of)) =
-                    (frame.get("s").and_then(Value::as_u64), self.resumable.as_mut())
-                {
+                let name = text(&frame, "/t").to_owned();
+                let seq = frame.get("s").and_then(Value::as_u64);
+                self.event(&name, frame.get_mut("d").map(Value::take).unwrap_or_default());
+                // The first event opens the session that counts it.
+                if let (Some(seq), Some(of)) = (seq, self.resumable.as_mut()) {
                     of.seq = seq;
                 }
-                let name = text(&frame, "/t").to_owned();
-                self.event(&name, frame.get_mut("d").map(Value::take).unwrap_or_default());
                 None
             }
             op::HEARTBEAT => {
