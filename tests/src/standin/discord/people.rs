@@ -127,8 +127,8 @@ impl Discord {
 
     fn filled(&self, sub: &Value, options: &[(&str, &str)], focused: Option<(&str, &str)>) -> Value {
         let known = |name: &str| {
-            let all = sub["options"].as_array().into_iter().flatten();
-            let found = all.filter(|one| one["name"] == name).next().cloned();
+            let mut all = sub["options"].as_array().into_iter().flatten();
+            let found = all.find(|one| one["name"] == name).cloned();
             found.unwrap_or_else(|| panic!("no option {name:?}: {sub:#}"))
         };
         let mut filled: Vec<Value> = options
