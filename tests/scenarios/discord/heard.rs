@@ -1,5 +1,8 @@
 //! Alerts that other programs post in the room.
 
+use std::time::Duration;
+
+use lastgood_tests::process::poll_async;
 use serde_json::{Value, json};
 
 use super::world::{ROOM, World, snapshot};
@@ -64,8 +67,16 @@ async fn what_is_no_alert_of_a_service_here_is_nobodys_business() {
     world.fires().await;
     world.discord.offers("Roll back to v2.4.0").await;
     assert_eq!(world.runs().await, 1);
+    let kept = async || {
+        let sql = "SELECT COUNT(*) FROM deliveries WHERE delivery LIKE 'message/%'";
+        let db = world.bot.app.engine.store.reader();
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(db).await.unwrap()
+    };
+    poll_async("both of the room's", Duration::from_secs(10), || async { (kept().await >= 2).then_some(()) })
+        .await;
     world.fills(&world.ana, "Reject", &[]).await;
     world.run_ends(1, "rejected").await;
+    assert_eq!(kept().await, 2, "what is posted elsewhere is not even kept");
     world.ends().await;
 }
 

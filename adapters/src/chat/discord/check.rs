@@ -83,7 +83,7 @@ impl Discord {
                 format!("Discord sends clicks and commands to {url}"),
                 "empty the application's \"Interactions Endpoint URL\", or set chats.discord.mode = \"http\"",
             ),
-            (Some(_), "") => Check::bad(
+            (Some(_), "") => Check::warning(
                 "delivery",
                 "HTTP, and Discord knows no address",
                 "start lastgood, then save its https://…/chat/discord/interactions as \"Interactions Endpoint URL\"",

@@ -53,13 +53,23 @@ async fn take(discord: &Discord, inbox: &Arc<dyn Inbox>, payload: Payload) -> Re
     let me = discord.me().await.map_err(|fault| fault.to_string())?;
     let (channel, message) =
         (payload.text("/channel_id").to_owned(), id(payload.text("/id")).unwrap_or_default());
-    if payload.matters(&me.user, &me.application.to_string()) {
+    let matters = payload.matters(&me.user, &me.application.to_string());
+    if matters && (payload.is_said_to(&me.user) || in_a_room(discord, &channel).await?) {
         super::hear(discord, inbox, payload).await.map_err(|error| error.to_string())?;
     }
     let mut newest = discord.0.heard.newest.lock().unwrap_or_else(PoisonError::into_inner);
     let seen = newest.entry(channel).or_default();
     *seen = message.max(*seen);
     Ok(())
+}
+
+/// What programs post elsewhere is nobody's business, and not kept.
+async fn in_a_room(discord: &Discord, channel: &str) -> Result<bool, String> {
+    match discord.0.rooms.place(&discord.0.api, channel).await {
+        Ok((room, _)) => Ok(discord.0.rooms.configured().contains(&room)),
+        Err(Fault::Denied(_) | Fault::NotFound(_)) => Ok(false),
+        Err(fault) => Err(fault.to_string()),
+    }
 }
 
 /// Reads what the rooms hold that was not heard.
