@@ -27,12 +27,20 @@ impl Desk {
         told(self.obey(incoming, command).await)
     }
 
-    /// Guests and people of other organisations see what is in their rooms, and nothing of what lies behind.
+    /// Guests and people of other organisations see what is in their rooms, and nothing of what lies behind. Nor does anybody of
+    /// whom the platform can't say who they are, but for those who are named for that.
     pub(super) async fn outsider(&self, actor: &Actor) -> Option<Answer> {
         let platform = actor.id.split(':').next().unwrap_or_default();
-        let person = self.chats.get(platform)?.person(&actor.id).await.ok()?;
-        let text = format!("{}, only full members of the workspace can ask and act here", person.name);
-        (person.kind != Kind::Member).then(|| private(&text))
+        let fault = match self.chats.get(platform)?.person(&actor.id).await {
+            Ok(Person { kind: Kind::Member, .. }) => return None,
+            Ok(Person { name, .. }) => {
+                let text = format!("{name}, only full members of the workspace can ask and act here");
+                return Some(private(&text));
+            }
+            Err(fault) => fault,
+        };
+        let named = self.engine.services.iter().any(|of| of.fallback_approvers.contains(&actor.id));
+        (!named).then(|| private(&format!("who you are could not be asked ({fault}); try again")))
     }
 
     async fn obey(&self, incoming: &Incoming, command: Command) -> Done {

@@ -1,9 +1,10 @@
 //! What is filled in: slash commands with suggestions, mentions, and the command in a message's menu.
 
-use lastgood_tests::standin::discord::Saw;
+use lastgood_tests::{database::Kind, standin::discord::Saw};
 use serde_json::json;
 
-use super::world::{ROOM, World, snapshot};
+use super::world::{ROOM, Way, World, snapshot};
+use crate::chain::stage::{Stage, Wishes};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_that_can_be_filled_in_is_answered() {
@@ -17,6 +18,7 @@ async fn everything_that_can_be_filled_in_is_answered() {
     );
     let told = said("rollback propose", &[("service", "chekout")]).await;
     assert!(told.contains("did you mean checkout?"), "{told}");
+    discord.fail("PATCH @original", 1);
     assert!(said("rollback status", &[]).await.contains("No rollback is running."));
     assert!(said("incident list", &[]).await.contains("No incident is open."));
     assert!(said("incident show", &[("incident", "INC-9")]).await.contains("there is no INC-9"));
@@ -119,8 +121,13 @@ async fn a_message_that_is_pointed_at_gets_the_proposal_in_its_own_thread() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_are_registered_when_they_changed_and_not_again() {
-    let world = World::small("").await;
+    let discord = World::server().await;
+    discord.has_global("rollback");
+    discord.has_global("somebody-elses");
+    let (stage, wishes) = (Stage::set().await, Wishes::default());
+    let world = World::on(discord, stage, Kind::Sqlite, Way::Gateway, wishes, ROOM).await;
     assert_eq!(world.discord.registrations(), 1);
+    assert_eq!(world.discord.global(), ["\"somebody-elses\""], "nothing is offered twice");
     let world = world.restart().await;
     // Whatever is asked now is asked after the start.
     world.discord.slash(&world.ana, ROOM, "rollback status", &[]).await.private();

@@ -166,3 +166,30 @@ async fn only_discord_is_believed_to_be_discord() {
     }
     world.ends().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_overtakes_the_first_one_stays_private() {
+    let (discord, stage) = (World::server().await, Stage::set().await);
+    let world = World::on(discord, stage, Kind::Sqlite, Way::Http, Wishes::default(), ROOM).await;
+    world.discord.knows_late(Duration::from_millis(700));
+    let told = world.discord.slash(&world.ana, ROOM, "rollback status", &[]).await.private();
+    assert!(told.contains("No rollback is running."), "{told}");
+    assert!(world.discord.ours().is_empty(), "{}", world.discord.everything());
+    world.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_click_takes_effect_although_discord_never_hears_of_it() {
+    let world = World::small("").await;
+    world.breaks().await;
+    let root = world.discord.offers("Roll back to v2.4.0").await;
+    for nth in 1..=4 {
+        world.discord.lose_request("POST callback", nth);
+    }
+    assert_eq!(world.discord.press(&world.ana, &root, "Roll back to v2.4.0").await, Saw::NoAnswer);
+    world.run_ends(1, "recovered").await;
+    // Pressed once more, for it looked as if nothing had happened.
+    let told = world.discord.press(&world.ana, &root, "Roll back to v2.4.0").await.private();
+    assert!(told.contains("recovered"), "{told}");
+    world.ends().await;
+}

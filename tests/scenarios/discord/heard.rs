@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lastgood_tests::process::poll_async;
+use lastgood_tests::{process::poll_async, standin::discord::APP};
 use serde_json::{Value, json};
 
 use super::world::{ROOM, World, snapshot};
@@ -88,11 +88,51 @@ async fn what_was_posted_while_nobody_listened_is_heard_afterwards() {
     world.discord.until_gone().await;
     world.discord.forget();
     let alert = world.discord.posts("Alertmanager", ROOM, &alertmanager("FIRING", 1));
+    world.discord.slow(Duration::from_millis(200));
     world.discord.down(false);
+    // People talk on, and are heard before the room's history is read.
+    until_identified(&world, 2).await;
+    world.discord.says(&world.eve, ROOM, "is anybody there?");
+    world.discord.slow(Duration::ZERO);
     let card = world.discord.offers("Roll back to v2.4.0").await;
     assert_eq!(card.channel, alert.id, "in the alert's own thread");
     world.fills(&world.ana, "Reject", &[]).await;
     world.run_ends(1, "rejected").await;
     assert_eq!(world.runs().await, 1);
+    world.ends().await;
+}
+
+async fn until_identified(world: &World, count: u32) {
+    let there = || async { (world.discord.identifies() == count).then_some(()) };
+    poll_async("another session", Duration::from_secs(20), there).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thread_that_somebody_else_opened_stays_open_when_the_incident_closes() {
+    let world = World::small("").await;
+    world.broken().await;
+    let thread = world.discord.thread(ROOM, "the big sale");
+    world.discord.posts("Alertmanager", &thread, &alertmanager("FIRING", 1));
+    let card = world.discord.offers("Roll back to v2.4.0").await;
+    world.presses(&world.ana, "Roll back to v2.4.0").await;
+    world.run_ends(1, "recovered").await;
+    world.fills(&world.ana, "Close INC-1", &[("root_cause", "a cold cache"), ("was_release", "yes")]).await;
+    world.discord.reads("INC-1 is closed").await;
+    world.caught_up().await;
+    let seen = world.discord.thread_of(&card).expect("the thread");
+    assert!(!seen.locked && !seen.archived && seen.name == "the big sale", "{seen:?}");
+    world.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_in_another_server_is_not_answered() {
+    let world = World::small("").await;
+    let said = json!({ "id": "1574396173232373762", "channel_id": world.discord.id_of(ROOM), "guild_id": "1",
+        "type": 0, "content": format!("<@{APP}> status"), "author": { "id": world.ana.id, "username": "ana" } });
+    world.discord.tell("MESSAGE_CREATE", &said);
+    // Said later, and answered.
+    world.discord.mention(&world.ana, ROOM, "status").await;
+    let answers = world.discord.ours().into_iter().filter(|message| message.says("No rollback is running."));
+    assert_eq!(answers.count(), 1);
     world.ends().await;
 }

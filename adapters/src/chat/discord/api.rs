@@ -109,6 +109,12 @@ impl Api {
         self.write(what, route, LightMethod::Put, body).await
     }
 
+    /// # Errors
+    /// As `post`.
+    pub async fn delete(&self, what: &str, route: Route<'_>) -> Result<Value, Failed> {
+        self.call(what, Effect::Writes, route, Request::new(route, LightMethod::Delete)).await
+    }
+
     async fn write(
         &self,
         what: &str,

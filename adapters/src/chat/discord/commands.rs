@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use serenity::http::Route;
+use serenity::{http::Route, model::id::CommandId};
 
 use super::{Discord, config::Scope};
 use crate::{
     Fault,
     chat::{
         Argument, Offered, Typed,
+        json::text,
         legible::{cut, one_line},
     },
 };
@@ -52,37 +53,58 @@ pub(super) async fn keep_registered(discord: &Discord) {
 /// Whether they were others.
 async fn register(discord: &Discord) -> Result<bool, Fault> {
     let application_id = discord.me().await?.application;
-    let route = match discord.0.settings.commands {
-        Scope::Guild => Route::GuildCommands { application_id, guild_id: discord.0.settings.guild },
-        Scope::Global => Route::Commands { application_id },
+    let guild_id = discord.0.settings.guild;
+    let (guild, global) =
+        (Route::GuildCommands { application_id, guild_id }, Route::Commands { application_id });
+    let (here, elsewhere) = match discord.0.settings.commands {
+        Scope::Guild => (guild, global),
+        Scope::Global => (global, guild),
     };
     let ours = all(&discord.0.offered, discord.0.settings.commands);
-    let theirs = discord.0.api.get("asking for commands", route, &[]).await?;
-    if same(&ours, &theirs) {
+    // Registered in both places, every command would be offered twice, one of them as it once was.
+    for old in
+        discord.0.api.get("asking for commands", elsewhere, &[]).await?.as_array().into_iter().flatten()
+    {
+        let ours = list(&ours).iter().any(|one| one["name"] == old["name"] && one["type"] == old["type"]);
+        let Some(number) = super::id(text(old, "/id")).filter(|_| ours) else { continue };
+        let command_id = CommandId::new(number);
+        let route = match discord.0.settings.commands {
+            Scope::Guild => Route::Command { application_id, command_id },
+            Scope::Global => Route::GuildCommand { application_id, guild_id, command_id },
+        };
+        discord.0.api.delete("taking back a command", route).await?;
+    }
+    let theirs = discord.0.api.get("asking for commands", here, &[]).await?;
+    if normal(&ours) == normal(&theirs) {
         return Ok(false);
     }
-    discord.0.api.put("registering commands", route, &ours).await?;
+    discord.0.api.put("registering commands", here, &ours).await?;
     Ok(true)
 }
 
-/// Whether everything of ours is there, and no other command. Discord adds what was left out.
-fn same(ours: &Value, theirs: &Value) -> bool {
-    match (ours, theirs) {
-        (Value::Array(ours), Value::Array(theirs)) => {
-            let named = ours.iter().all(|one| one.get("name").is_some());
-            let twin = |one: &Value, at: usize| match named {
-                // Commands come in an order of their own; so do no arguments.
-                true => theirs.iter().any(|other| other.get("name") == one.get("name") && same(one, other)),
-                false => theirs.get(at).is_some_and(|other| same(one, other)),
-            };
-            ours.len() == theirs.len() && ours.iter().enumerate().all(|(at, one)| twin(one, at))
-        }
-        (Value::Object(ours), Value::Object(_)) => ours.iter().all(|(key, value)| match theirs.get(key) {
-            Some(other) if !other.is_null() => same(value, other),
-            _ => matches!(value, Value::Bool(false)) || value.as_array().is_some_and(Vec::is_empty),
-        }),
-        (ours, theirs) => ours == theirs,
-    }
+fn list(of: &Value) -> &[Value] {
+    of.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Commands by name, with what we say of them and nothing else: Discord adds fields, leaves out what is the default, and has an
+/// order of its own for commands, though not for their options.
+fn normal(commands: &Value) -> Vec<Value> {
+    let mut all: Vec<_> = list(commands).iter().map(plain).collect();
+    all.sort_by_key(|one| text(one, "/name").to_owned());
+    all
+}
+
+fn plain(of: &Value) -> Value {
+    let is = |key: &str| of.get(key).and_then(Value::as_bool).unwrap_or(false);
+    json!({
+        "type": of["type"],
+        "name": of["name"],
+        "description": text(of, "/description"),
+        "required": is("required"),
+        "autocomplete": is("autocomplete"),
+        "choices": list(&of["choices"]).iter().map(|of| json!([of["name"], of["value"]])).collect::<Vec<_>>(),
+        "options": list(&of["options"]).iter().map(plain).collect::<Vec<_>>(),
+    })
 }
 
 /// One slash command a group, with a subcommand for each of its commands; and one for messages.
@@ -186,13 +208,22 @@ mod tests {
         theirs[0]["options"][0]["options"][1].as_object_mut().unwrap().remove("required");
         theirs[1]["options"] = Value::Null;
         let turned = json!([theirs[1], theirs[0]]);
-        assert!(same(&ours, &turned));
+        assert_eq!(normal(&ours), normal(&turned));
+        let mut other = theirs.clone();
+        // What we do not offer any more.
+        other[0]["options"][0]["options"][0]["choices"] = json!([{ "name": "a", "value": "a" }]);
+        assert_ne!(normal(&ours), normal(&other));
+        let mut other = theirs.clone();
+        if let Some(options) = other[0]["options"][0]["options"].as_array_mut() {
+            options.reverse();
+        }
+        assert_ne!(normal(&ours), normal(&other));
         let mut other = theirs.clone();
         other[0]["options"][0]["description"] = "other".into();
-        assert!(!same(&ours, &other));
+        assert_ne!(normal(&ours), normal(&other));
         other.as_array_mut().unwrap().pop();
-        assert!(!same(&ours, &other));
+        assert_ne!(normal(&ours), normal(&other));
         theirs.as_array_mut().unwrap().push(json!({ "name": "old" }));
-        assert!(!same(&ours, &theirs));
+        assert_ne!(normal(&ours), normal(&theirs));
     }
 }

@@ -11,6 +11,8 @@ pub(super) mod code {
     pub const UNKNOWN_CHANNEL: isize = 10_003;
     pub const ACKNOWLEDGED: isize = 40_060;
     pub const ARCHIVED: isize = 50_083;
+    /// Of an interaction, after its 15 minutes.
+    pub const TOKEN_OVER: isize = 50_027;
     pub const THREAD_EXISTS: isize = 160_004;
 }
 
@@ -72,7 +74,7 @@ fn answered(what: &str, effect: Effect, answer: &ErrorResponse) -> Failed {
     let (status, code) = (answer.status_code.as_u16(), answer.error.code);
     let said = format!("{what}: {} ({code})", answer.error.message);
     let fault = match (status, code) {
-        (_, 50_027) => Fault::NotFound(format!("{said}; its 15 minutes are over")),
+        (_, code::TOKEN_OVER) => Fault::NotFound(format!("{said}; its 15 minutes are over")),
         (401, _) => {
             Fault::Denied(format!("{said}; the token is not valid (any more): \"Bot\", \"Reset Token\""))
         }

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod draw;
 mod fault;
+mod patience;
 mod people;
 mod receive;
 mod rooms;
@@ -19,7 +20,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use lastgood_core::{Actor, card::Card};
+use lastgood_core::{Actor, At, card::Card};
 use serenity::{http::Route, model::id::ApplicationId};
 
 use super::{
@@ -63,6 +64,16 @@ struct Me {
 /// A message's reference: channel and id, which together are Discord's address of it.
 fn reference(channel: &str, id: &str) -> MessageRef {
     MessageRef(format!("{channel}/{id}"))
+}
+
+/// Milliseconds since 1970: Discord's ids and signatures are times of day.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with Discord's own times, and decides nothing about a rollback"
+)]
+fn now() -> At {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    At::try_from(since.as_millis()).unwrap_or(At::MAX)
 }
 
 /// Discord's ids are numbers, and never zero.

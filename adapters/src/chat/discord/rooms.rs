@@ -39,6 +39,8 @@ pub(super) struct Channel {
     pub name: String,
     kind: u64,
     pub parent: Option<String>,
+    /// Who opened it, of a thread.
+    pub owner: Option<String>,
 }
 
 impl Channel {
@@ -48,6 +50,7 @@ impl Channel {
             name: text(of, "/name").to_owned(),
             kind: of.get("type").and_then(Value::as_u64).unwrap_or_default(),
             parent: some(of, "/parent_id"),
+            owner: some(of, "/owner_id"),
         }
     }
 
@@ -137,27 +140,33 @@ impl Rooms {
 
     /// What the room that a channel is (in) is called in the configuration, or its id; and the root of the thread that the
     /// channel is.
+    ///
+    /// # Errors
+    /// When Discord can't be asked now; `Denied` and `NotFound` of a channel that the bot can't see.
     pub async fn place(&self, api: &Api, id: &str) -> Result<(String, Option<MessageRef>), Fault> {
         let channel = self.channel(api, id).await?;
         let Some(parent) = channel.parent.clone().filter(|_| channel.is_thread()) else {
-            return Ok((self.named(api, id).await, None));
+            return Ok((self.named(api, id).await?, None));
         };
-        let forum = self.channel(api, &parent).await.is_ok_and(|parent| parent.is_forum());
+        let forum = self.channel(api, &parent).await?.is_forum();
         // A thread has the id of the message that it began with; in a forum that message is inside.
         let root = super::reference(if forum { id } else { &parent }, id);
-        Ok((self.named(api, &parent).await, Some(root)))
+        Ok((self.named(api, &parent).await?, Some(root)))
     }
 
-    async fn named(&self, api: &Api, id: &str) -> String {
+    async fn named(&self, api: &Api, id: &str) -> Result<String, Fault> {
         if self.configured.iter().any(|room| room == id) {
-            return id.to_owned();
+            return Ok(id.to_owned());
         }
         for room in &self.configured {
-            if self.id(api, room).await.is_ok_and(|of| of == id) {
-                return room.clone();
+            match self.id(api, room).await {
+                Ok(of) if of == id => return Ok(room.clone()),
+                // A room that is wrong in the configuration is not this one.
+                Ok(_) | Err(Fault::Denied(_)) => {}
+                Err(fault) => return Err(fault),
             }
         }
-        id.to_owned()
+        Ok(id.to_owned())
     }
 
     /// The channel to which replies in the thread of this message go.

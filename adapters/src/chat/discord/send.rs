@@ -5,7 +5,13 @@ use lastgood_core::card::Card;
 use serde_json::{Value, json};
 use serenity::{http::Route, model::id::MessageId};
 
-use super::{Discord, draw, fault::code, reference, rooms::channel_id};
+use super::{
+    Discord, draw,
+    fault::code,
+    patience::{Again, patiently},
+    reference,
+    rooms::{Channel, channel_id},
+};
 use crate::{
     Fault,
     chat::{
@@ -134,29 +140,42 @@ impl Discord {
         if thread == room || self.0.rooms.channel(&self.0.api, room).await?.is_forum() {
             return Ok(());
         }
+        let nonce = format!("{}f", message.nonce);
         let card = Card { buttons: Vec::new(), picture: None, ..message.card.clone() };
-        let mut body = draw::private(&card);
+        let mut body = draw::announcement(&card, &nonce);
         body["content"] = format!("<#{thread}>").into();
-        body["nonce"] = format!("{}f", message.nonce).into();
+        body["nonce"] = nonce.into();
         body["enforce_nonce"] = true.into();
         let route = Route::ChannelMessages { channel_id: channel_id(room)? };
-        Ok(self.0.api.post("posting an outcome", route, &body).await.map(drop)?)
+        let posted = patiently(Again::Safe, || self.0.api.post("posting an outcome", route, &body)).await;
+        Ok(posted.map(drop)?)
     }
 
     /// Named for its end, folded away, and open to those who manage threads.
     async fn close_thread(&self, at: &MessageRef, title: &str) -> Result<(), Fault> {
         let (channel, _) = address(at)?;
-        let thread = self.0.rooms.channel(&self.0.api, channel).await?;
-        if !thread.is_thread() {
+        let route = Route::Channel { channel_id: channel_id(channel)? };
+        let told = self.0.api.get("looking at a thread", route, &[]).await?;
+        let thread = Channel::of(&told);
+        // A thread that somebody else opened goes on without the incident.
+        if !thread.is_thread() || thread.owner != Some(self.me().await?.user) {
             return Ok(());
         }
         let name = draw::thread_name(&format!("{title}: {}", thread.name));
-        self.change_thread(channel, &json!({ "name": name, "archived": true, "locked": true })).await
+        let closed = json!({ "name": name, "archived": true, "locked": true });
+        match self.change_thread(channel, &closed).await {
+            // Names may change twice in ten minutes only.
+            Err(Fault::RateLimited { .. }) => {
+                self.change_thread(channel, &json!({ "archived": true, "locked": true })).await
+            }
+            other => other,
+        }
     }
 
     async fn change_thread(&self, thread: &str, change: &Value) -> Result<(), Fault> {
         let route = Route::Channel { channel_id: channel_id(thread)? };
-        Ok(self.0.api.patch("changing a thread", route, change).await.map(drop)?)
+        let changed = patiently(Again::Safe, || self.0.api.patch("changing a thread", route, change)).await;
+        Ok(changed.map(drop)?)
     }
 
     pub(super) async fn update_card(&self, at: &MessageRef, card: &Card) -> Result<(), Fault> {
@@ -188,7 +207,11 @@ impl Discord {
             other => other?,
         };
         if let Some(at) = &found {
-            self.afterwards(message, &room, at).await;
+            // What follows it may have been done as well: a nonce is known to Discord for minutes only.
+            let told =
+                message.broadcast && self.find_in(&room, &format!("{}f", message.nonce)).await?.is_some();
+            let left = Outgoing { broadcast: message.broadcast && !told, ..message.clone() };
+            self.afterwards(&left, &room, at).await;
         }
         Ok(found)
     }

@@ -1,9 +1,6 @@
 //! Interactions on their way to the application: over the gateway, or signed to an address of its own.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
@@ -79,6 +76,8 @@ impl Discord {
     /// The application's answer is the first answer.
     async fn call(&self, base: &str, token: &str, payload: &Value) {
         let Some((200, body)) = self.signed(base, payload, None).await else { return };
+        let late = self.state().trouble.knows_late;
+        tokio::time::sleep(late).await;
         let judged = rules::callback(&body);
         let mut state = self.state();
         match judged {
@@ -119,17 +118,5 @@ impl Discord {
         let answered = self.signed(base, &json!({ "type": 1, "id": "1", "token": "x" }), None).await;
         assert_eq!(answered, Some((200, json!({ "type": 1 }))));
         self.endpoint(Some(&format!("{base}/interactions")));
-    }
-
-    /// Tells an interaction once more, as after a reconnection.
-    pub fn tell_again(&self, payload: &Value) {
-        self.tell("INTERACTION_CREATE", payload);
-    }
-
-    /// How long the first answers took; none for those that never came.
-    pub fn unanswered(&self) -> BTreeMap<String, Duration> {
-        let state = self.state();
-        let open = state.interactions.values().filter(|one| one.first.is_none());
-        open.map(|one| (one.id.clone(), one.at.elapsed())).collect()
     }
 }

@@ -167,8 +167,8 @@ fn heard(
 }
 
 impl Discord {
-    /// Tells every session; whoever is away for a moment gets it later.
-    pub(super) fn tell(&self, name: &str, data: &Value) {
+    /// Tells every session of something; whoever is away for a moment gets it later.
+    pub fn tell(&self, name: &str, data: &Value) {
         let mut state = self.state();
         let deaf = state.deaf;
         for session in state.sessions.iter_mut().filter(|of| of.resumable || of.connection.is_some()) {

@@ -41,10 +41,12 @@ pub fn answer(discord: &Discord, call: &Call) -> Answered {
             Ok(json!({ "threads": active.map(Channel::json).collect::<Vec<_>>() }))
         }
         ("GET", ["guilds", GUILD, "members", id]) => member(&discord.state(), id),
-        (
-            "GET" | "PUT",
-            ["applications", APP, "commands"] | ["applications", APP, "guilds", GUILD, "commands"],
-        ) => commands(discord, call),
+        ("GET" | "PUT", ["applications", APP, "guilds", GUILD, "commands"]) => commands(discord, call),
+        ("DELETE", ["applications", APP, "commands", id]) => {
+            discord.state().global.retain(|command| command["id"] != *id);
+            Ok(Value::Null)
+        }
+        ("GET", ["applications", APP, "commands"]) => Ok(Value::Array(discord.state().global.clone())),
         ("GET", ["channels", id]) => {
             seen(&discord.state(), id)?;
             Ok(discord.state().channel(id).unwrap().json())
@@ -286,6 +288,7 @@ fn thread(discord: &Discord, channel: &str, id: &str, body: &Value) -> Answered 
         name,
         kind: 11,
         parent,
+        own: true,
         archived: false,
         locked: false,
         allowed: ALLOWED,
@@ -311,7 +314,8 @@ fn forum_thread(discord: &Discord, channel: &str, body: &Value) -> Answered {
     let id = message.id.clone();
     state.messages.last_mut().unwrap().channel.clone_from(&id);
     let parent = Some(channel.to_owned());
-    let thread = Channel { id, name, kind: 11, parent, archived: false, locked: false, allowed: ALLOWED };
+    let thread =
+        Channel { id, name, kind: 11, parent, own: true, archived: false, locked: false, allowed: ALLOWED };
     let mut json = thread.json();
     json["message"] = state.messages.last().unwrap().json(true);
     state.channels.push(thread);

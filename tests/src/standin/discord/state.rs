@@ -14,6 +14,8 @@ pub const BOT_TOKEN: &str = "MTAwMDAwMDAwMDAwMDAwMDE.GsTaNd.in_standin_standin_s
 pub const GUILD: &str = "100000000000000001";
 /// The application, and its bot user.
 pub const APP: &str = "100000000000000002";
+/// Who opened the threads that are there before the bot.
+const SOMEBODY: &str = "100000000000000004";
 /// The bot's own role.
 pub const BOT_ROLE: &str = "100000000000000003";
 /// Everything that the bot may need; see Permissions, Bitwise Permission Flags.
@@ -27,6 +29,8 @@ pub struct Channel {
     pub name: String,
     pub kind: u8,
     pub parent: Option<String>,
+    /// Opened by the bot.
+    pub own: bool,
     pub archived: bool,
     pub locked: bool,
     /// What the bot's role may do there.
@@ -43,7 +47,7 @@ impl Channel {
             "parent_id": self.parent });
         if self.is_thread() {
             json["thread_metadata"] = json!({ "archived": self.archived, "locked": self.locked });
-            json["owner_id"] = APP.into();
+            json["owner_id"] = if self.own { APP } else { SOMEBODY }.into();
         } else {
             json["permission_overwrites"] = json!([{ "id": BOT_ROLE, "type": 0, "allow": "0",
                 "deny": (ALLOWED & !self.allowed).to_string() }]);
@@ -96,7 +100,9 @@ pub struct State {
     pub messages: Vec<Message>,
     /// By token.
     pub interactions: BTreeMap<String, Interaction>,
+    /// Registered for the server, and for the application everywhere.
     pub commands: Value,
+    pub global: Vec<Value>,
     pub registrations: u32,
     pub endpoint: Option<String>,
     pub privileged: bool,
@@ -133,6 +139,7 @@ impl State {
             messages: Vec::new(),
             interactions: BTreeMap::new(),
             commands: json!([]),
+            global: Vec::new(),
             registrations: 0,
             endpoint: None,
             privileged: true,
@@ -193,8 +200,16 @@ impl Discord {
         let mut state = self.state();
         let id = state.id();
         let name = name.trim_start_matches('#').to_owned();
-        let channel =
-            Channel { id: id.clone(), name, kind, parent, archived: false, locked: false, allowed: ALLOWED };
+        let channel = Channel {
+            id: id.clone(),
+            name,
+            kind,
+            parent,
+            own: false,
+            archived: false,
+            locked: false,
+            allowed: ALLOWED,
+        };
         state.channels.push(channel);
         id
     }
@@ -228,6 +243,18 @@ impl Discord {
     /// What the bot has registered.
     pub fn registered(&self) -> Value {
         self.state().commands.clone()
+    }
+
+    /// An earlier start registered this slash command for the application everywhere.
+    pub fn has_global(&self, name: &str) {
+        let mut state = self.state();
+        let id = state.id();
+        state.global.push(json!({ "id": id, "type": 1, "name": name, "description": "old" }));
+    }
+
+    /// Slash commands of the application everywhere.
+    pub fn global(&self) -> Vec<String> {
+        self.state().global.iter().map(|command| command["name"].to_string()).collect()
     }
 
     pub fn registrations(&self) -> u32 {

@@ -23,6 +23,8 @@ pub enum Loss {
 pub struct Trouble {
     pub down: bool,
     pub slow: Duration,
+    /// For how long an answer by HTTP is not known to what takes the others.
+    pub knows_late: Duration,
     /// What becomes of the next calls, by method and route.
     pub losses: BTreeMap<String, Vec<Option<Loss>>>,
     /// How many calls are limited, and for how many seconds.
@@ -42,6 +44,11 @@ impl Discord {
     /// Every answer takes this long, after its call took effect.
     pub fn slow(&self, delay: Duration) {
         self.state().trouble.slow = delay;
+    }
+
+    /// What is answered by HTTP is known this long after it was.
+    pub fn knows_late(&self, delay: Duration) {
+        self.state().trouble.knows_late = delay;
     }
 
     /// The nth such call from now (1 is the next) takes effect, but its sender never learns: `POST messages`.

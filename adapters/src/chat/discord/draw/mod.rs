@@ -73,6 +73,11 @@ pub(super) fn private(card: &Card) -> Value {
     })
 }
 
+/// As everybody sees it again, where it pings nobody.
+pub(super) fn announcement(card: &Card, nonce: &str) -> Value {
+    json!({ "embeds": [embed(card, Some(nonce))], "allowed_mentions": { "parse": [] } })
+}
+
 /// Finds a message again.
 pub(super) fn signature(nonce: &str) -> String {
     format!("{SIGNATURE} · {nonce}")

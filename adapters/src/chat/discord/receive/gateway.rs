@@ -14,6 +14,14 @@ use crate::{
     chat::{Inbox, discord::Discord, json::text},
 };
 
+/// A person has to change something first, and each try counts.
+const REFUSED: Duration = Duration::from_secs(600);
+/// Connections in a row that came to nothing, after which a session is not gone on with any more.
+const GIVEN_UP: u32 = 3;
+/// Failures of any kind in a row, some two minutes of them, after which it is not gone on with either.
+const UNREACHED: u32 = 9;
+/// Sessions that are left for people who start the bot themselves.
+const LEFT: u64 = 10;
 /// A connection that lived this long was one.
 const SHORT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -27,7 +35,7 @@ pub(in crate::chat::discord) async fn listen(discord: &Discord, inbox: Arc<dyn I
     if settings.verifier.is_some() && !settings.reads_messages {
         return;
     }
-    let (mut resumable, mut failures) = (None::<Resumable>, 0_u32);
+    let (mut resumable, mut failures, mut stillborn) = (None::<Resumable>, 0_u32, 0_u32);
     loop {
         let began = Instant::now();
         let wait = match connect(discord, &inbox, resumable.clone()).await {
@@ -36,14 +44,13 @@ pub(in crate::chat::discord) async fn listen(discord: &Discord, inbox: Arc<dyn I
                 resumable = goes_on;
                 // Ended at once, time and again, is no service either.
                 failures = if lived && began.elapsed() >= SHORT { 0 } else { failures.saturating_add(1) };
-                after(&ended, failures)
+                stillborn = if lived { 0 } else { stillborn.saturating_add(1) };
+                // Sessions that are begun are counted: a thousand a day.
+                let counted = resumable.is_none() && stillborn > 0;
+                after(&ended, failures).max(if counted { spaced(stillborn) } else { Duration::ZERO })
             }
             Err(fault) => {
                 failures = failures.saturating_add(1);
-                // A session that can't be gone on with must not be tried for ever.
-                if failures > 5 {
-                    resumable = None;
-                }
                 tracing::warn!(%fault, failures, "no connection to Discord; commands and clicks wait");
                 match fault {
                     Fault::RateLimited { after: Some(after), .. } => after,
@@ -52,6 +59,10 @@ pub(in crate::chat::discord) async fn listen(discord: &Discord, inbox: Arc<dyn I
                 }
             }
         };
+        // A session that can't be gone on with must not be tried for ever, though it connects; nor at an address that is gone.
+        if stillborn > GIVEN_UP || failures > UNREACHED {
+            resumable = None;
+        }
         tokio::time::sleep(wait).await;
     }
 }
@@ -67,8 +78,12 @@ fn after(ended: &Ended, failures: u32) -> Duration {
             (QUIET + QUIETER.mul_f64(fraction())).max(backoff(failures))
         }
         Ended::Refused(why) => {
-            tracing::error!(why, "Discord refuses the connection");
-            LONGEST_WAIT
+            tracing::error!(
+                why,
+                minutes = REFUSED.as_secs() / 60,
+                "Discord refuses the connection; tried again then, or at the next start"
+            );
+            REFUSED
         }
     }
 }
@@ -89,7 +104,7 @@ async fn connect(
 async fn gateway(discord: &Discord) -> Result<String, Fault> {
     let answer = discord.0.api.get("asking for the gateway", Route::GatewayBot, &[]).await?;
     let number = |at: &str| answer.pointer(at).and_then(Value::as_u64);
-    if number("/session_start_limit/remaining") == Some(0) {
+    if number("/session_start_limit/remaining").is_some_and(|left| left < LEFT) {
         // More would cost the token.
         let after = Duration::from_millis(number("/session_start_limit/reset_after").unwrap_or(60_000));
         let detail = "Discord takes no more sessions of this bot today".to_owned();
@@ -109,6 +124,11 @@ fn backoff(failures: u32) -> Duration {
     }
 }
 
+/// Between sessions that end before they begin: two seconds, doubled each time, up to five minutes.
+fn spaced(stillborn: u32) -> Duration {
+    Duration::from_secs(2_u64.pow(stillborn.min(9))).min(Duration::from_secs(300))
+}
+
 /// Some number from 0 to 1, so that many clients don't do a thing at once.
 pub(super) fn fraction() -> f64 {
     use std::hash::{BuildHasher as _, RandomState};
@@ -125,6 +145,8 @@ mod tests {
         assert_eq!(backoff(0), Duration::ZERO);
         assert_eq!(backoff(1), Duration::from_millis(500));
         assert_eq!(backoff(99), LONGEST_WAIT);
+        assert_eq!(spaced(1), Duration::from_secs(2));
+        assert_eq!(spaced(99), Duration::from_secs(300));
         assert!((0.0..=1.0).contains(&fraction()));
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     Fault,
     chat::{
         Inbox,
-        discord::{Discord, id, rooms::channel_id},
+        discord::{Discord, id, now, rooms::channel_id},
         json::text,
     },
 };
@@ -31,8 +31,8 @@ const PAGES: usize = 10;
 
 #[derive(Default)]
 pub(in crate::chat::discord) struct Heard {
-    /// The newest message of each channel.
-    newest: Mutex<HashMap<String, u64>>,
+    /// Up to which message each room's history was read. What comes live does not move it: something may have come before.
+    read: Mutex<HashMap<String, u64>>,
     /// Something was not kept, or could not be asked for.
     behind: AtomicBool,
     asking: AtomicBool,
@@ -42,8 +42,11 @@ pub(in crate::chat::discord) struct Heard {
 pub(super) fn came(discord: &Discord, inbox: &Arc<dyn Inbox>, payload: Payload) {
     let (discord, inbox) = (discord.clone(), inbox.clone());
     tokio::spawn(async move {
+        let channel = payload.text("/channel_id").to_owned();
         if let Err(why) = take(&discord, &inbox, payload).await {
             tracing::error!(why, "a message was not heard; the room is read again soon");
+            // From an hour ago: it may be an old one that was edited.
+            reading(&discord).remove(&channel);
             discord.0.heard.behind.store(true, Ordering::Relaxed);
         }
     });
@@ -51,16 +54,21 @@ pub(super) fn came(discord: &Discord, inbox: &Arc<dyn Inbox>, payload: Payload) 
 
 async fn take(discord: &Discord, inbox: &Arc<dyn Inbox>, payload: Payload) -> Result<(), String> {
     let me = discord.me().await.map_err(|fault| fault.to_string())?;
-    let (channel, message) =
-        (payload.text("/channel_id").to_owned(), id(payload.text("/id")).unwrap_or_default());
+    // A history names no server: rooms are in ours.
+    let guild = payload.text("/guild_id");
+    if !guild.is_empty() && guild != discord.0.settings.guild.to_string() {
+        return Ok(());
+    }
+    let channel = payload.text("/channel_id").to_owned();
     let matters = payload.matters(&me.user, &me.application.to_string());
     if matters && (payload.is_said_to(&me.user) || in_a_room(discord, &channel).await?) {
         super::hear(discord, inbox, payload).await.map_err(|error| error.to_string())?;
     }
-    let mut newest = discord.0.heard.newest.lock().unwrap_or_else(PoisonError::into_inner);
-    let seen = newest.entry(channel).or_default();
-    *seen = message.max(*seen);
     Ok(())
+}
+
+fn reading(discord: &Discord) -> std::sync::MutexGuard<'_, HashMap<String, u64>> {
+    discord.0.heard.read.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What programs post elsewhere is nobody's business, and not kept.
@@ -74,8 +82,12 @@ async fn in_a_room(discord: &Discord, channel: &str) -> Result<bool, String> {
 
 /// Reads what the rooms hold that was not heard.
 pub(super) fn catch_up(discord: &Discord, inbox: &Arc<dyn Inbox>) {
-    if !discord.0.settings.reads_messages || discord.0.heard.asking.swap(true, Ordering::AcqRel) {
+    if !discord.0.settings.reads_messages {
         return;
+    }
+    if discord.0.heard.asking.swap(true, Ordering::AcqRel) {
+        // What came since it began is read another time.
+        return discord.0.heard.behind.store(true, Ordering::Relaxed);
     }
     let (discord, inbox) = (discord.clone(), inbox.clone());
     tokio::spawn(async move {
@@ -103,7 +115,7 @@ async fn read(discord: &Discord, inbox: &Arc<dyn Inbox>, room: &str) -> Result<(
     if discord.0.rooms.channel(&discord.0.api, &channel).await.map_err(told)?.is_forum() {
         return Ok(());
     }
-    let known = discord.0.heard.newest.lock().unwrap_or_else(PoisonError::into_inner).get(&channel).copied();
+    let known = reading(discord).get(&channel).copied();
     let mut after = known.unwrap_or_default().max(oldest());
     for _ in 0..PAGES {
         let from = after.to_string();
@@ -120,14 +132,12 @@ async fn read(discord: &Discord, inbox: &Arc<dyn Inbox>, room: &str) -> Result<(
             take(discord, inbox, Payload::Message(message)).await?;
         }
         after = newest;
+        reading(discord).insert(channel.clone(), newest);
     }
     Ok(())
 }
 
 /// The id that a message of an hour ago would have.
-#[expect(clippy::disallowed_methods, reason = "Discord's ids are times of day")]
 fn oldest() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let now = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    id_at((now - AT_MOST).max(sent_at("1")))
+    id_at((now() - AT_MOST).max(sent_at("1")))
 }

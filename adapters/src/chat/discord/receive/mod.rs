@@ -1,6 +1,7 @@
 //! What comes in from Discord, by gateway or by HTTP: kept, acknowledged, and only then worked off. Nothing that was
 //! acknowledged is lost with the process.
 
+mod answer;
 mod gateway;
 mod history;
 mod payload;

@@ -8,6 +8,7 @@ use super::{
     payload::{Kind, Payload},
     posted::{plain, posted},
 };
+use crate::Fault;
 use crate::chat::{
     Asking, Incoming, Offered, Typed, What,
     discord::{Discord, commands::option_name, draw, reference},
@@ -15,27 +16,33 @@ use crate::chat::{
 };
 
 /// What was done; none: nothing that anybody could answer.
-pub(super) async fn read(discord: &Discord, payload: &Payload) -> Option<Incoming> {
+///
+/// # Errors
+/// When Discord can't be asked now what is needed for it.
+pub(super) async fn read(discord: &Discord, payload: &Payload) -> Result<Option<Incoming>, Fault> {
     let channel = payload.text("/channel_id");
     if let Some(told) = payload.body().get("channel") {
         discord.0.rooms.told(told);
     }
     let what = match payload {
-        Payload::Interaction(_) => interaction(discord, payload, channel)?,
-        Payload::Message(body) => {
-            let me = discord.me().await.ok()?.user;
-            match payload.is_said_to(&me) {
-                true => What::Command { text: said(payload.text("/content")) },
-                false => What::Posted(posted(channel, body)),
-            }
-        }
+        Payload::Interaction(_) => interaction(discord, payload, channel),
+        Payload::Message(body) => Some(match payload.is_said_to(&discord.me().await?.user) {
+            true => What::Command { text: said(payload.text("/content")) },
+            false => What::Posted(posted(channel, body)),
+        }),
     };
+    let Some(what) = what else { return Ok(None) };
     let (room, inside) = match discord.0.rooms.place(&discord.0.api, channel).await {
         Ok(place) => place,
-        Err(fault) => {
+        // A button says itself what it is about; a room that the bot can't see is none of the configured ones.
+        Err(fault)
+            if matches!(what, What::Press { .. })
+                || matches!(fault, Fault::Denied(_) | Fault::NotFound(_)) =>
+        {
             tracing::warn!(%fault, "where something happened can't be asked");
             (channel.to_owned(), None)
         }
+        Err(fault) => return Err(fault),
     };
     let on = match &what {
         What::Press { .. } => {
@@ -45,13 +52,13 @@ pub(super) async fn read(discord: &Discord, payload: &Payload) -> Option<Incomin
         What::Pointed(_) => payload.target(),
         _ => None,
     };
-    Some(Incoming {
+    Ok(Some(Incoming {
         delivery: payload.delivery(),
         actor: payload.actor(),
         room,
         thread: inside.or_else(|| on.map(|message| reference(channel, message))),
         what,
-    })
+    }))
 }
 
 /// Everything after the bot's mention.

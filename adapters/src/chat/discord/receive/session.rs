@@ -15,7 +15,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::CloseFrame},
 };
 
-use super::{payload::Payload, work};
+use super::{answer::First, payload::Payload, work};
 use crate::{
     Fault,
     chat::{
@@ -254,7 +254,7 @@ impl Session {
             }
             "INTERACTION_CREATE" if self.discord.0.settings.verifier.is_none() => {
                 let payload = Payload::Interaction(data);
-                tokio::spawn(work::off(self.discord.clone(), self.inbox.clone(), payload, work::First::Call));
+                tokio::spawn(work::off(self.discord.clone(), self.inbox.clone(), payload, First::Call));
             }
             "MESSAGE_CREATE" | "MESSAGE_UPDATE" if self.discord.0.settings.reads_messages => {
                 super::history::came(&self.discord, &self.inbox, Payload::Message(data));
@@ -285,7 +285,7 @@ fn closed(frame: Option<&CloseFrame>) -> Ended {
                 .to_owned(),
         ),
         4_010..=4_013 => Ended::Refused(format!("Discord refuses the connection ({code} {said})")),
-        1_000 | 1_001 | 4_007 | 4_009 => Ended::Lost(format!("closed by Discord ({code} {said})")),
+        4_007 | 4_009 => Ended::Lost(format!("closed by Discord ({code} {said})")),
         _ => Ended::Broken(format!("closed by Discord ({code} {said})")),
     }
 }
@@ -297,10 +297,11 @@ mod tests {
     #[test]
     fn how_a_connection_ends_says_what_follows() {
         let ended = |code: u16| closed(Some(&CloseFrame { code: code.into(), reason: "".into() }));
-        for code in [4_000, 4_001, 4_002, 4_003, 4_005, 4_008, 1_006] {
+        // Only a client's own 1000 and 1001 end its session.
+        for code in [1_000, 1_001, 4_000, 4_001, 4_002, 4_003, 4_005, 4_008, 1_006] {
             assert!(matches!(ended(code), Ended::Broken(_)), "{code}");
         }
-        for code in [1_000, 4_007, 4_009] {
+        for code in [4_007, 4_009] {
             assert!(matches!(ended(code), Ended::Lost(_)), "{code}");
         }
         for code in [4_004, 4_010, 4_011, 4_012, 4_013, 4_014] {

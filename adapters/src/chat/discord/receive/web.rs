@@ -9,10 +9,14 @@ use serde_json::{Value, json};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
+    answer::First,
     payload::{Kind, Payload},
-    work::{self, First},
+    work,
 };
-use crate::chat::{Inbox, discord::Discord};
+use crate::chat::{
+    Inbox,
+    discord::{Discord, now},
+};
 
 /// Whoever recorded a request has this long to send it again; it is done once all the same.
 const WINDOW: u64 = 300;
@@ -68,7 +72,7 @@ fn verify(discord: &Discord, request: &Request<Bytes>) -> Result<(), (StatusCode
     let verifier = discord.0.settings.verifier.as_ref().ok_or((StatusCode::NOT_FOUND, by_gateway))?;
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let at = header("x-signature-timestamp");
-    let fresh = at.parse::<u64>().is_ok_and(|at| at.abs_diff(now()) <= WINDOW);
+    let fresh = at.parse::<i64>().is_ok_and(|at| at.abs_diff(now() / 1_000) <= WINDOW);
     let signed = verifier.verify(header("x-signature-ed25519"), at, request.body()).is_ok();
     match signed && fresh {
         true => Ok(()),
@@ -77,10 +81,4 @@ fn verify(discord: &Discord, request: &Request<Bytes>) -> Result<(), (StatusCode
             "not signed with this application's key within the last five minutes",
         )),
     }
-}
-
-/// Seconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "Discord signs the time of day")]
-fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

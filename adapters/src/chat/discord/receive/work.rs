@@ -1,81 +1,47 @@
-//! Working off a delivery: acknowledged at once, read, handed to the product, answered. Discord shows a form only as the first
-//! answer; so what may open one is asked before it is acknowledged, and everything else after.
+//! Working off a delivery: acknowledged, read, handed to the product, answered. Discord shows a form only as the first answer; so
+//! what may open one is asked before it is acknowledged. Everything else is acknowledged at once, and meanwhile done.
 
 use std::{sync::Arc, time::Duration};
 
 use lastgood_core::card::{Card, Colour};
 use serde_json::{Value, json};
-use serenity::{http::Route, model::id::InteractionId};
-use tokio::{sync::oneshot, time::timeout};
+use tokio::time::timeout;
 
 use super::{
+    answer::{First, Shown, callback, first as answer_first, ordinary, private_first, show},
     payload::{Kind, Payload},
     read,
 };
 use crate::{
     Fault,
     chat::{
-        Answer, Inbox, Incoming, NotTaken, What,
-        discord::{Discord, draw, fault::code, rooms::channel_id},
+        Answer, Inbox, Incoming, NotTaken, Suggestion, What,
+        discord::{Discord, draw},
         legible::cut,
     },
 };
 
-/// Types of first answers (Receiving and Responding, Interaction Callback Type).
-mod callback {
-    pub const MESSAGE: u8 = 4;
-    pub const THINKING: u8 = 5;
-    pub const UNCHANGED: u8 = 6;
-    pub const CHOICES: u8 = 8;
-    pub const FORM: u8 = 9;
-}
-
 /// Discord waits three seconds for the first answer, the way there and back included.
 const FORM_WITHIN: Duration = Duration::from_millis(1_500);
-/// Tries of an answer, when Discord takes none at the moment.
-const TRIES: u32 = 4;
 const CHOICES: usize = 25;
 const CHOICE: usize = 100;
-
-/// The way that the first answer goes.
-pub(super) enum First {
-    Call,
-    /// It is what Discord's own request gets.
-    Response(oneshot::Sender<Value>),
-}
-
-/// What was shown first, and so where the answer goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    /// The message stays as it is; an answer is a message of its own.
-    Unchanged,
-    /// "lastgood is thinking…", which becomes the answer.
-    Thinking,
-}
-
-impl Shown {
-    fn of(payload: &Payload) -> Self {
-        if payload.is_on_a_message() { Self::Unchanged } else { Self::Thinking }
-    }
-
-    fn first(self) -> Value {
-        match self {
-            Self::Unchanged => json!({ "type": callback::UNCHANGED }),
-            Self::Thinking => json!({ "type": callback::THINKING, "data": { "flags": draw::EPHEMERAL } }),
-        }
-    }
-}
 
 /// An interaction, from its coming to its answer.
 pub(super) async fn off(discord: Discord, inbox: Arc<dyn Inbox>, payload: Payload, first: First) {
     let delivery = payload.delivery();
-    if payload.kind() == Kind::Autocomplete {
-        return answer_first(&discord, &payload, first, suggested(&discord, &inbox, &payload).await).await;
-    }
-    if payload.text("/guild_id") != discord.0.settings.guild.to_string() {
-        let card = Card::new(Colour::Warning, "Nothing was changed")
-            .line("lastgood answers in its own server only.");
-        return answer_first(&discord, &payload, first, private_first(&card)).await;
+    let ours = payload.text("/guild_id") == discord.0.settings.guild.to_string();
+    let at_once = match payload.kind() {
+        Kind::Autocomplete if ours => Some(suggested(&discord, &inbox, &payload).await),
+        Kind::Autocomplete => Some(choices(&[])),
+        _ if ours => None,
+        _ => Some(private_first(
+            &Card::new(Colour::Warning, "Nothing was changed")
+                .line("lastgood answers in its own server only."),
+        )),
+    };
+    if let Some(body) = at_once {
+        answer_first(&discord, &payload, first, body).await;
+        return;
     }
     match inbox.keep(&payload.kept()).await {
         Ok(true) => {}
@@ -92,8 +58,12 @@ pub(super) async fn off(discord: Discord, inbox: Arc<dyn Inbox>, payload: Payloa
         return with_form(discord, inbox, payload, first).await;
     }
     let shown = Shown::of(&payload);
-    answer_first(&discord, &payload, first, shown.first()).await;
-    if let Some(answer) = take(&discord, &inbox, &payload).await {
+    // What was clicked does not wait for Discord to hear that it was.
+    let (_, taken) = tokio::join!(
+        answer_first(&discord, &payload, first, shown.first()),
+        take(&discord, &inbox, &payload)
+    );
+    if let Some(answer) = taken {
         finish(&discord, &inbox, &payload, shown, answer).await;
     }
 }
@@ -115,8 +85,10 @@ async fn with_form(discord: Discord, inbox: Arc<dyn Inbox>, payload: Payload, fi
                 Answer::Done if shown == Shown::Unchanged => shown.first(),
                 Answer::Done => private_first(&done()),
             };
-            answer_first(&discord, &payload, first, body).await;
-            inbox.done(&payload.delivery()).await;
+            match answer_first(&discord, &payload, first, body).await {
+                true => inbox.done(&payload.delivery()).await,
+                false => finish(&discord, &inbox, &payload, shown, Ok(answer)).await,
+            }
         }
         Ok(ended) => {
             answer_first(&discord, &payload, first, shown.first()).await;
@@ -146,12 +118,15 @@ async fn take(
     inbox: &Arc<dyn Inbox>,
     payload: &Payload,
 ) -> Option<Result<Answer, NotTaken>> {
-    let Some(incoming) = read::read(discord, payload).await else {
-        tracing::warn!(delivery = payload.delivery(), "Discord delivered what can't be read; set aside");
-        inbox.done(&payload.delivery()).await;
-        return None;
-    };
-    Some(inbox.take(incoming).await)
+    match read::read(discord, payload).await {
+        Ok(Some(incoming)) => Some(inbox.take(incoming).await),
+        Ok(None) => {
+            tracing::warn!(delivery = payload.delivery(), "Discord delivered what can't be read; set aside");
+            inbox.done(&payload.delivery()).await;
+            None
+        }
+        Err(fault) => Some(Err(NotTaken(format!("where it happened can't be asked now: {fault}")))),
+    }
 }
 
 fn done() -> Card {
@@ -160,7 +135,7 @@ fn done() -> Card {
 
 fn not_stored() -> Card {
     Card::new(Colour::Warning, "Stored, not done yet").line(
-        "The database can't be written to now; it is done as soon as that passes. No need to repeat it.",
+        "The database, or Discord itself, can't be asked now; it is done as soon as that passes. No need to repeat it.",
     )
 }
 
@@ -197,106 +172,15 @@ async fn finish(
     }
 }
 
-/// Privately for as long as the interaction's token lives; after that, where it happened, to the person.
-async fn show(discord: &Discord, payload: &Payload, shown: Shown, card: &Card) -> Result<(), Fault> {
-    let mut body = draw::private(card);
-    let application_id = discord.me().await?.application;
-    let token = payload.text("/token");
-    if shown == Shown::Thinking {
-        let route = Route::WebhookOriginalInteractionResponse { application_id, token };
-        match again(|| discord.0.api.patch("answering", route, &body)).await {
-            Err(Fault::NotFound(_)) => {}
-            other => return other,
-        }
-    }
-    body["flags"] = draw::EPHEMERAL.into();
-    let route = Route::WebhookFollowupMessages { application_id, token };
-    match again(|| discord.0.api.post("answering", route, &body)).await {
-        Err(Fault::NotFound(_)) => {}
-        other => return other,
-    }
-    let actor = payload.actor();
-    let user = actor.id.trim_start_matches("discord:");
-    let mut body = draw::private(card);
-    body["content"] = format!("<@{user}>").into();
-    body["allowed_mentions"] = json!({ "parse": [], "users": [user] });
-    ordinary(discord, payload, body).await
-}
-
-/// A message that everybody sees; once, however often it is tried.
-async fn ordinary(discord: &Discord, payload: &Payload, mut body: Value) -> Result<(), Fault> {
-    body["nonce"] = format!("{}a", payload.text("/id")).into();
-    body["enforce_nonce"] = true.into();
-    let route = Route::ChannelMessages { channel_id: channel_id(payload.text("/channel_id"))? };
-    again(|| discord.0.api.post("answering", route, &body)).await
-}
-
-/// While Discord takes nothing, it is tried a few times more.
-async fn again<F, Ended>(mut call: F) -> Result<(), Fault>
-where
-    F: FnMut() -> Ended,
-    Ended: Future<Output = Result<Value, crate::chat::discord::fault::Failed>>,
-{
-    let mut number = 1;
-    loop {
-        let wait = match call().await.map_err(Fault::from) {
-            Ok(_) => return Ok(()),
-            Err(fault) if number == TRIES => return Err(fault),
-            Err(Fault::RateLimited { after, .. }) => {
-                after.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(30))
-            }
-            Err(Fault::Unavailable(_)) => Duration::from_millis(500) * 2_u32.pow(number),
-            Err(fault) => return Err(fault),
-        };
-        number += 1;
-        tokio::time::sleep(wait).await;
-    }
-}
-
-fn private_first(card: &Card) -> Value {
-    let mut data = draw::private(card);
-    data["flags"] = draw::EPHEMERAL.into();
-    json!({ "type": callback::MESSAGE, "data": data })
-}
-
-async fn answer_first(discord: &Discord, payload: &Payload, first: First, body: Value) {
-    match first {
-        // Its receiver is gone when Discord hung up: it shows the person that nothing answered.
-        First::Response(response) => drop(response.send(body)),
-        First::Call => {
-            if let Err(fault) = call(discord, payload, &body).await {
-                tracing::warn!(%fault, delivery = payload.delivery(), "Discord did not take the first answer");
-            }
-        }
-    }
-}
-
-async fn call(discord: &Discord, payload: &Payload, body: &Value) -> Result<(), Fault> {
-    let unfit = || Fault::Invalid("an interaction without an id".to_owned());
-    let number = crate::chat::discord::id(payload.text("/id")).ok_or_else(unfit)?;
-    let route = Route::InteractionResponse {
-        interaction_id: InteractionId::new(number),
-        token: payload.text("/token"),
-    };
-    let mut tried = false;
-    loop {
-        match discord.0.api.post("acknowledging", route, body).await {
-            Ok(_) => return Ok(()),
-            // By the try before, whose answer was lost.
-            Err(failed) if failed.code == code::ACKNOWLEDGED => return Ok(()),
-            Err(failed) if !tried && matches!(failed.fault, Fault::Unknown(_) | Fault::Unavailable(_)) => {
-                tried = true
-            }
-            Err(failed) => return Err(failed.fault),
-        }
-    }
-}
-
 async fn suggested(discord: &Discord, inbox: &Arc<dyn Inbox>, payload: &Payload) -> Value {
     let suggestions = match read::asking(discord, payload).await {
         Some(asking) => inbox.suggest(&asking).await,
         None => Vec::new(),
     };
+    choices(&suggestions)
+}
+
+fn choices(suggestions: &[Suggestion]) -> Value {
     let fits = suggestions.iter().filter(|one| !one.value.is_empty() && one.value.chars().count() <= CHOICE);
     let choices: Vec<_> = fits
         .take(CHOICES)
@@ -308,9 +192,12 @@ async fn suggested(discord: &Discord, inbox: &Arc<dyn Inbox>, payload: &Payload)
 /// A program's message, or something said to the bot.
 pub(super) async fn message(discord: Discord, inbox: Arc<dyn Inbox>, payload: Payload) {
     let delivery = payload.delivery();
-    let Some(incoming) = read::read(&discord, &payload).await else {
-        // Who the bot is could not be asked: it is handed out again.
-        return tracing::warn!(delivery, "a message can't be read now; tried again later");
+    let incoming = match read::read(&discord, &payload).await {
+        Ok(Some(incoming)) => incoming,
+        Ok(None) => return inbox.done(&delivery).await,
+        Err(fault) => {
+            return tracing::warn!(%fault, delivery, "a message can't be read now; tried again later");
+        }
     };
     match inbox.take(incoming.clone()).await {
         Ok(answer) => {
