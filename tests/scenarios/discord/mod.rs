@@ -9,4 +9,4 @@ mod people;
 mod standin;
 mod world;
 
-pub use world::{Way, World, nothing_refused, section};
+pub use world::{ROOM, Way, World, nothing_refused, section, snapshot_in};

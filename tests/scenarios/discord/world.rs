@@ -163,8 +163,12 @@ pub fn section(stage: &Stage, discord: &Discord, way: Way) -> String {
 
 /// Compares a thread with its snapshot, less what differs from run to run.
 pub fn snapshot(name: &str, world: &World, root: &Message) {
+    snapshot_in("../discord/snapshots", name, world, root);
+}
+
+pub fn snapshot_in(folder: &str, name: &str, world: &World, root: &Message) {
     let people = [&world.ana, &world.ben, &world.eve];
     let text =
         people.iter().fold(world.discord.transcript(root), |text, who| text.replace(&who.id, &who.name));
-    crate::chain::world::compare("../discord/snapshots", name, &text);
+    crate::chain::world::compare(folder, name, &text);
 }

@@ -11,4 +11,4 @@ mod people;
 mod standin;
 mod world;
 
-pub use world::{Way, World, section};
+pub use world::{ROOM, Way, World, section, snapshot_in};

@@ -151,7 +151,11 @@ pub fn section(stage: &Stage, slack: &Slack, way: Way) -> String {
 
 /// Compares a thread with its snapshot, less what differs from run to run.
 pub fn snapshot(name: &str, world: &World, root: &Message) {
+    snapshot_in("../slack/snapshots", name, world, root);
+}
+
+pub fn snapshot_in(folder: &str, name: &str, world: &World, root: &Message) {
     let people = [&world.ana, &world.ben, &world.eve];
     let text = people.iter().fold(world.slack.transcript(root), |text, who| text.replace(&who.id, &who.name));
-    crate::chain::world::compare("../slack/snapshots", name, &text);
+    crate::chain::world::compare(folder, name, &text);
 }

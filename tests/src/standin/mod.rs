@@ -3,5 +3,6 @@
 
 pub mod chat;
 pub mod discord;
+mod losses;
 pub mod pagerduty;
 pub mod slack;

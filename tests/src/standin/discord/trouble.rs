@@ -7,17 +7,9 @@ use std::{
 
 use serde_json::Value;
 
-use super::Discord;
+use crate::standin::losses::{Loss, Losses};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
-    /// It took effect; its sender never learns.
-    Answer,
-    /// It never arrives.
-    Request,
-    /// A 500.
-    Error,
-}
+use super::Discord;
 
 #[derive(Default)]
 pub struct Trouble {
@@ -26,7 +18,7 @@ pub struct Trouble {
     /// For how long an answer by HTTP is not known to what takes the others.
     pub knows_late: Duration,
     /// What becomes of the next calls, by method and route.
-    pub losses: BTreeMap<String, Vec<Option<Loss>>>,
+    pub losses: Losses,
     /// How many calls are limited, and for how many seconds.
     pub limited: BTreeMap<String, (u32, f64)>,
     pub global: Option<Instant>,
@@ -53,25 +45,17 @@ impl Discord {
 
     /// The nth such call from now (1 is the next) takes effect, but its sender never learns: `POST messages`.
     pub fn lose_answer(&self, call: &str, nth: usize) {
-        self.lose(call, nth, Loss::Answer);
+        self.state().trouble.losses.at(call, nth, Loss::Answer);
     }
 
     /// The nth such call from now never arrives, and its sender never learns.
     pub fn lose_request(&self, call: &str, nth: usize) {
-        self.lose(call, nth, Loss::Request);
+        self.state().trouble.losses.at(call, nth, Loss::Request);
     }
 
     /// The nth such call from now gets a 500.
     pub fn fail(&self, call: &str, nth: usize) {
-        self.lose(call, nth, Loss::Error);
-    }
-
-    fn lose(&self, call: &str, nth: usize, what: Loss) {
-        assert!(nth > 0, "the next call is number 1");
-        let mut state = self.state();
-        let losses = state.trouble.losses.entry(call.to_owned()).or_default();
-        losses.resize(losses.len().max(nth), None);
-        losses[nth - 1] = Some(what);
+        self.state().trouble.losses.at(call, nth, Loss::Error);
     }
 
     /// The next such calls are limited, for so many seconds.

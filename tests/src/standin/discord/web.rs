@@ -14,12 +14,9 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    Discord, answers, methods, multipart,
-    state::{BOT_TOKEN, State},
-    tls,
-    trouble::Loss,
-};
+use crate::standin::losses::Loss;
+
+use super::{Discord, answers, methods, multipart, state::BOT_TOKEN, tls};
 
 /// A method's answer, or its error: status, Discord's code, and what else there is to say.
 pub type Answered = Result<Value, (u16, i64, String)>;
@@ -64,7 +61,7 @@ async fn answer(Held(discord): Held<Discord>, request: Request) -> Response {
         if state.trouble.down {
             return broken();
         }
-        (next_loss(&mut state, &name), state.trouble.slow)
+        (state.trouble.losses.next(&name), state.trouble.slow)
     };
     match loss {
         Some(Loss::Request) => return broken(),
@@ -136,11 +133,6 @@ fn told(discord: &Discord, call: &Call, answered: Answered) -> Response {
 fn broken() -> Response {
     let cut = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("cut")) });
     Response::new(Body::from_stream(cut))
-}
-
-fn next_loss(state: &mut State, name: &str) -> Option<Loss> {
-    let losses = state.trouble.losses.get_mut(name)?;
-    if losses.is_empty() { None } else { losses.remove(0) }
 }
 
 /// Calls of a bucket, and in how many seconds.

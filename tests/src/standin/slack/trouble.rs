@@ -1,32 +1,20 @@
 //! What goes wrong when it is asked for, and what was seen of the bot.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::standin::losses::{Loss, Losses};
 
 use super::{
     Slack,
     state::{Delivered, Route},
 };
 
-/// What becomes of a call whose answer never comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
-    /// It took effect.
-    Answer,
-    /// It never arrived.
-    Request,
-    /// Slack says 500, and did nothing.
-    Error,
-}
-
 #[derive(Default)]
 pub struct Trouble {
     pub down: bool,
     pub slow: Duration,
     /// For the coming calls of a method, in turn.
-    pub losses: BTreeMap<String, VecDeque<Option<Loss>>>,
+    pub losses: Losses,
     /// Method → how many calls, and for how long.
     pub limited: BTreeMap<String, (u32, u64)>,
 }
@@ -57,25 +45,17 @@ impl Slack {
 
     /// The nth call of a method from now (1 is the next) takes effect, but its sender never learns.
     pub fn lose_answer(&self, method: &str, nth: usize) {
-        self.lose(method, nth, Loss::Answer);
+        self.state().trouble.losses.at(method, nth, Loss::Answer);
     }
 
     /// The nth call of a method from now never arrives, and its sender never learns.
     pub fn lose_request(&self, method: &str, nth: usize) {
-        self.lose(method, nth, Loss::Request);
+        self.state().trouble.losses.at(method, nth, Loss::Request);
     }
 
     /// The nth call of a method from now gets a 500.
     pub fn fail(&self, method: &str, nth: usize) {
-        self.lose(method, nth, Loss::Error);
-    }
-
-    fn lose(&self, method: &str, nth: usize, what: Loss) {
-        assert!(nth > 0, "the next call is number 1");
-        let mut state = self.state();
-        let losses = state.trouble.losses.entry(method.to_owned()).or_default();
-        losses.resize(losses.len().max(nth), None);
-        losses[nth - 1] = Some(what);
+        self.state().trouble.losses.at(method, nth, Loss::Error);
     }
 
     /// The next calls of a method are rate limited, for so many seconds.

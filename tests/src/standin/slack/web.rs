@@ -16,10 +16,11 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::standin::losses::Loss;
+
 use super::{
     Slack, answers, methods,
     state::{APP_TOKEN, BOT_TOKEN, State},
-    trouble::Loss,
 };
 
 pub async fn serve(slack: Slack, listener: TcpListener) {
@@ -69,7 +70,7 @@ async fn call(
             return dropped();
         }
         *state.calls.entry(method.clone()).or_default() += 1;
-        let loss = state.trouble.losses.get_mut(&method).and_then(|losses| losses.pop_front().flatten());
+        let loss = state.trouble.losses.next(&method);
         (loss, state.trouble.slow)
     };
     match loss {
