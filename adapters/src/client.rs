@@ -8,6 +8,7 @@ use std::{fmt, sync::Once, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt as _;
 use reqwest::{RequestBuilder, redirect::Policy};
 use serde::Deserialize;
 use url::Url;
@@ -58,6 +59,17 @@ pub fn client() -> Result<reqwest::Client, BuildError> {
     install_tls();
     let builder = reqwest::Client::builder().user_agent(USER_AGENT).connect_timeout(CONNECT_LIMIT);
     builder.redirect(Policy::none()).build().map_err(|error| BuildError::Client(cause(error)))
+}
+
+/// A client that gives every request a connection of its own, for what is asked of whoever accepts connections now.
+///
+/// # Errors
+/// As `client`.
+pub(crate) fn without_keeping() -> Result<reqwest::Client, BuildError> {
+    install_tls();
+    let builder = reqwest::Client::builder().user_agent(USER_AGENT).connect_timeout(CONNECT_LIMIT);
+    let builder = builder.redirect(Policy::none()).pool_max_idle_per_host(0);
+    builder.build().map_err(|error| BuildError::Client(cause(error)))
 }
 
 /// A time limit, or its default.
@@ -149,6 +161,8 @@ pub(crate) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// What came after the body (RFC 9110 §6.5).
+    pub trailers: HeaderMap,
 }
 
 impl Answer {
@@ -210,16 +224,20 @@ impl Lost {
 
 /// Sends, and reads the answer whole: at most `most` bytes, all within `limit`.
 pub(crate) async fn ask(request: RequestBuilder, limit: Duration, most: usize) -> Result<Answer, Lost> {
-    let mut response = request.timeout(limit).send().await.map_err(|error| lost(error, limit))?;
+    let response = request.timeout(limit).send().await.map_err(|error| lost(error, limit))?;
     let (status, headers) = (response.status(), response.headers().clone());
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| lost(error, limit))? {
-        if body.len() + chunk.len() > most {
-            return Err(Lost::Nonsense(format!("the answer is larger than {most} bytes")));
+    let (mut body, mut trailers) = (BytesMut::new(), HeaderMap::new());
+    let mut frames = reqwest::Body::from(response);
+    while let Some(frame) = frames.frame().await.transpose().map_err(|error| lost(error, limit))? {
+        match frame.into_data() {
+            Ok(chunk) if body.len() + chunk.len() > most => {
+                return Err(Lost::Nonsense(format!("the answer is larger than {most} bytes")));
+            }
+            Ok(chunk) => body.extend_from_slice(&chunk),
+            Err(last) => trailers.extend(last.into_trailers().unwrap_or_default()),
         }
-        body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, headers, body: body.freeze() })
+    Ok(Answer { status, headers, body: body.freeze(), trailers })
 }
 
 fn lost(error: reqwest::Error, limit: Duration) -> Lost {

@@ -20,6 +20,9 @@ pub enum Fault {
     /// The request went out and no answer came: it may have taken effect. Read back before deciding anything.
     #[error("unknown outcome: {0}")]
     Unknown(String),
+    /// It was changed by another hand since it was read; nothing was written over that. Look again, and let a person decide.
+    #[error("changed by another hand: {0}")]
+    Conflict(String),
     /// The other side refuses this request, or it makes no sense: asking again gives the same answer.
     #[error("refused: {0}")]
     Invalid(String),

@@ -9,6 +9,7 @@ pub mod fault;
 pub mod metrics;
 pub mod pager;
 pub mod probe;
+mod program;
 pub mod registry;
 pub mod secret;
 pub mod traffic;

@@ -90,22 +90,21 @@ fn service(
     client: &reqwest::Client,
 ) -> Result<Service, NotBuilt> {
     let at = |section: &str| format!("services.{name}.{section}");
-    let shifter = build(&from.traffic.shifter, client, || at("traffic"))?;
+    let shifter = from.traffic.shifter.build_for(name, client);
+    let shifter = shifter.map_err(|unfit| NotBuilt::Section { section: at("traffic"), unfit })?;
     let registry = from.registry.as_ref().map(|of| build(of, client, || at("registry"))).transpose()?;
     let mut pools = std::collections::BTreeMap::new();
     for (pool, of) in &from.pools {
-        let at = || at(&format!("pools.{pool}"));
-        let version = of.version.as_ref().map(|of| build(of, client, at)).transpose()?;
-        let health = of.health.iter().map(|of| build(of, client, at)).collect::<Result<_, _>>()?;
-        pools.insert(pool.clone(), Pool { version, health });
+        let at = |section: &str| at(&format!("pools.{pool}.{section}"));
+        let version = of.version.as_ref().map(|of| build(of, client, || at("version"))).transpose()?;
+        let health =
+            of.health.iter().map(|of| build(of, client, || at("health"))).collect::<Result<_, _>>()?;
+        let metrics = metrics(&of.metrics, client, || at("metrics"))?;
+        pools.insert(pool.clone(), Pool { version, health, metrics });
     }
     let health = from.health.http.iter().map(|of| build(of, client, || at("health.http")));
     let health = health.collect::<Result<_, _>>()?;
-    let mut metrics = Vec::new();
-    for of in &from.health.metrics {
-        let source = build(of, client, || at("health.metrics"))?;
-        metrics.push(Metric { name: of.name().to_owned(), source, baseline: of.baseline() });
-    }
+    let metrics = metrics(&from.health.metrics, client, || at("health.metrics"))?;
     let mut pagers = Vec::new();
     for pager in &from.page {
         if let Some(of) = config.pagers.get(pager) {
@@ -145,6 +144,18 @@ fn service(
     })
 }
 
+fn metrics(
+    of: &[config::adapters::Metric],
+    client: &reqwest::Client,
+    name: impl Fn() -> String,
+) -> Result<Vec<Metric>, NotBuilt> {
+    let metric = |of: &config::adapters::Metric| {
+        let source = build(of, client, &name)?;
+        Ok(Metric { name: of.name().to_owned(), source, baseline: of.baseline() })
+    };
+    of.iter().map(metric).collect()
+}
+
 fn build<S: Section>(
     section: &S,
     client: &reqwest::Client,
@@ -164,6 +175,11 @@ fn policy(from: &config::Service) -> rollback::Policy {
         expires_after: millis(from.expires_after.0),
         answer_within: millis(from.answer_within.0),
         shift_within: millis(from.shift_within.0),
+        pace: from.shift.as_ref().map_or_else(rollback::Pace::default, |shift| rollback::Pace {
+            steps: shift.steps.iter().map(|percent| percent.0).collect(),
+            every: millis(shift.every.0),
+            watch: shift.watch,
+        }),
         recover_within: millis(from.health.recover_within.0),
         every: millis(from.health.every.0),
         good_in_a_row: from.health.good_in_a_row,

@@ -49,6 +49,8 @@ pub struct Metric {
 pub struct Pool {
     pub version: Option<Arc<dyn Version>>,
     pub health: Vec<Arc<dyn Health>>,
+    /// Of this pool alone.
+    pub metrics: Vec<Metric>,
 }
 
 pub struct Service {

@@ -14,7 +14,7 @@ use lastgood_adapters::{
     Fault,
     check::Verdict,
     traffic::{
-        Move, Observation, Preflight, Progress, Shifter,
+        Move, Observation, Preflight, Progress, Said, Shifter,
         haproxy::{Config, HaProxy as Adapter},
     },
 };
@@ -88,7 +88,7 @@ fn shares(blue: u8, green: u8) -> Shares {
 }
 
 fn to(blue: u8, green: u8) -> Move {
-    Move { shares: shares(blue, green), digest: String::new(), without: Vec::new() }
+    Move { shares: shares(blue, green), ..Move::default() }
 }
 
 async fn seen(adapter: &Adapter) -> Observation {
@@ -252,13 +252,13 @@ async fn a_map_entry_is_switched_and_switched_back() {
     assert_eq!((before.unreachable, before.disagreement), (Vec::new(), None));
 
     assert!(warnings(&haproxy, &to(0, 100)).await.contains("a reload forgets it"));
-    haproxy.apply(&to(0, 100)).await.unwrap();
+    haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     settled(&haproxy, &to(0, 100)).await;
     assert_eq!(served(world.haproxy.setup.frontend).await, names(["green1"]));
     assert_eq!(haproxy.preflight(&to(0, 100)).await.unwrap(), Preflight::AlreadyThere);
 
     let undo = Move { shares: before.shares, ..to(0, 0) };
-    haproxy.apply(&undo).await.unwrap();
+    haproxy.apply(&undo, &Said::default()).await.unwrap();
     settled(&haproxy, &undo).await;
     assert_eq!(served(world.haproxy.setup.frontend).await, names(["blue1"]));
     assert!(matches!(haproxy.progress(&to(0, 100)).await.unwrap(), Progress::Failed { .. }));
@@ -272,7 +272,7 @@ async fn an_absent_map_entry_is_added_once() {
     assert_eq!(seen(&haproxy).await.shares, shares(0, 0));
     assert!(warnings(&haproxy, &to(0, 100)).await.contains("has no entry checkout"));
     for _ in 0..3 {
-        haproxy.apply(&to(0, 100)).await.unwrap();
+        haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     }
     settled(&haproxy, &to(0, 100)).await;
     assert_eq!(world.haproxy.command(&format!("show map {}", world.haproxy.map())).lines().count(), 1);
@@ -283,14 +283,14 @@ async fn a_backend_that_does_not_exist_is_never_routed_to() {
     let world = World::new(1, 1).await;
     let haproxy = switch(&world.admin(), &world.haproxy.map(), "be_missing");
     assert!(refused(&haproxy, &to(0, 100)).await.contains("HAProxy has no backend be_missing"));
-    assert!(matches!(haproxy.apply(&to(0, 100)).await, Err(Fault::Invalid(_))));
+    assert!(matches!(haproxy.apply(&to(0, 100), &Said::default()).await, Err(Fault::Invalid(_))));
     assert_eq!(seen(&haproxy).await.shares, shares(100, 0));
     // What would have happened: HAProxy takes the name, and serves nobody.
     world.haproxy.told(&format!("set map {} checkout be_missing", world.haproxy.map()));
     assert_eq!(seen(&haproxy).await.shares, shares(0, 0));
     assert_eq!(served(world.haproxy.setup.frontend).await, names(["503"]));
     // And the way out.
-    haproxy.apply(&to(100, 0)).await.unwrap();
+    haproxy.apply(&to(100, 0), &Said::default()).await.unwrap();
     assert_eq!(served(world.haproxy.setup.frontend).await, names(["blue1"]));
 
     let other = switch(&world.admin(), "/no/such.map", "be_green");
@@ -310,7 +310,7 @@ async fn weight_on_a_drained_server_is_not_taken_for_traffic() {
     assert_eq!(now.shares, shares(0, 0));
     assert_eq!(now.capacity["green"].alive, 0);
     assert!(matches!(haproxy.progress(&to(0, 100)).await.unwrap(), Progress::Failed { .. }));
-    haproxy.apply(&to(0, 100)).await.unwrap();
+    haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     settled(&haproxy, &to(0, 100)).await;
     assert_eq!(served(world.haproxy.setup.weighted).await, names(["green1"]));
 }
@@ -321,7 +321,7 @@ async fn the_target_is_raised_before_the_old_side_is_lowered_and_nothing_is_writ
     let tap = Tap::on(&world);
     let haproxy = world.weights(&tap.address());
     world.haproxy.told("set server be_weights/green2 state drain");
-    haproxy.apply(&to(0, 100)).await.unwrap();
+    haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     settled(&haproxy, &to(0, 100)).await;
     let first = tap.changes();
     let raised = first.iter().rposition(|line| line.contains("/green")).unwrap();
@@ -329,7 +329,7 @@ async fn the_target_is_raised_before_the_old_side_is_lowered_and_nothing_is_writ
     assert!(raised < lowered, "{first:?}");
     assert!(first.contains(&"set server be_weights/green2 state ready".to_owned()), "{first:?}");
 
-    haproxy.apply(&to(0, 100)).await.unwrap();
+    haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     haproxy.preflight(&to(100, 0)).await.unwrap();
     haproxy.check().await;
     assert_eq!(tap.changes(), first);
@@ -345,7 +345,7 @@ async fn clients_notice_no_flip() {
         let load = Load::start(port);
         for flip in 0..10 {
             let wanted = if flip % 2 == 0 { to(0, 100) } else { to(100, 0) };
-            haproxy.apply(&wanted).await.unwrap();
+            haproxy.apply(&wanted, &Said::default()).await.unwrap();
             settled(&haproxy, &wanted).await;
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
@@ -362,7 +362,7 @@ async fn requests_under_way_finish_where_they_began() {
     {
         let slow = tokio::spawn(fetch(port, "/slow"));
         tokio::time::sleep(Duration::from_millis(100)).await;
-        haproxy.apply(&to(0, 100)).await.unwrap();
+        haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
         assert_eq!(served(port).await, names(["green1"]));
         assert_eq!(slow.await.unwrap().unwrap(), (200, "blue1".to_owned()));
     }
@@ -372,15 +372,15 @@ async fn requests_under_way_finish_where_they_began() {
 async fn shares_in_between_follow_weights() {
     let world = World::new(2, 1).await;
     let haproxy = world.weights(&world.admin());
-    haproxy.apply(&to(90, 10)).await.unwrap();
+    haproxy.apply(&to(90, 10), &Said::default()).await.unwrap();
     settled(&haproxy, &to(90, 10)).await;
     assert_eq!(seen(&haproxy).await.shares, shares(90, 10));
     assert_eq!(haproxy.preflight(&to(90, 10)).await.unwrap(), Preflight::AlreadyThere);
     let map = world.map(&world.admin());
     assert!(refused(&map, &to(90, 10)).await.contains("can't split traffic"));
-    assert!(matches!(map.apply(&to(90, 10)).await, Err(Fault::Invalid(_))));
+    assert!(matches!(map.apply(&to(90, 10), &Said::default()).await, Err(Fault::Invalid(_))));
     for senseless in [to(0, 0), to(100, 100), Move { shares: Shares::new(), ..to(0, 0) }] {
-        assert!(matches!(haproxy.apply(&senseless).await, Err(Fault::Invalid(_))));
+        assert!(matches!(haproxy.apply(&senseless, &Said::default()).await, Err(Fault::Invalid(_))));
         assert!(matches!(haproxy.progress(&senseless).await, Err(Fault::Invalid(_))));
         refused(&haproxy, &senseless).await;
     }
@@ -398,7 +398,7 @@ async fn a_reload_forgets_the_map_and_is_warned_about() {
     let world = World::new(1, 1).await;
     let haproxy = world.map(&world.admin());
     assert_eq!(reload_warning(&haproxy.check().await), None);
-    haproxy.apply(&to(0, 100)).await.unwrap();
+    haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     let warned = reload_warning(&haproxy.check().await).unwrap();
     assert!(warned.contains("says be_blue") && warned.contains("write \"checkout be_green\""), "{warned}");
 
@@ -409,7 +409,7 @@ async fn a_reload_forgets_the_map_and_is_warned_about() {
 
     std::fs::write(world.haproxy.map(), "checkout be_green\n").unwrap();
     assert_eq!(warnings(&haproxy, &to(0, 100)).await, "");
-    haproxy.apply(&to(0, 100)).await.unwrap();
+    haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     world.haproxy.reload().await;
     settled(&haproxy, &to(0, 100)).await;
 }
@@ -428,10 +428,10 @@ async fn a_reload_restores_the_last_dump_of_weights_not_the_last_state() {
     };
     dump();
     assert!(warnings(&haproxy, &to(0, 100)).await.contains("as last dumped to"));
-    haproxy.apply(&to(0, 100)).await.unwrap();
+    haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     world.haproxy.reload().await;
     assert_eq!(seen(&haproxy).await.shares, shares(100, 0));
-    haproxy.apply(&to(0, 100)).await.unwrap();
+    haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     dump();
     world.haproxy.reload().await;
     settled(&haproxy, &to(0, 100)).await;
@@ -470,12 +470,12 @@ async fn an_unreachable_instance_is_named_and_can_be_left_out() {
         panic!("not named")
     };
     assert_eq!(instances[0].instance, gone);
-    assert!(matches!(haproxy.apply(&to(0, 100)).await, Err(Fault::Unavailable(_))));
+    assert!(matches!(haproxy.apply(&to(0, 100), &Said::default()).await, Err(Fault::Unavailable(_))));
     assert_eq!(seen(&haproxy).await.shares, shares(100, 0));
 
     let without = Move { without: vec![gone], ..to(0, 100) };
     assert!(matches!(haproxy.preflight(&without).await.unwrap(), Preflight::Ready { .. }));
-    haproxy.apply(&without).await.unwrap();
+    haproxy.apply(&without, &Said::default()).await.unwrap();
     settled(&haproxy, &without).await;
     assert!(matches!(haproxy.progress(&to(0, 100)).await.unwrap(), Progress::Moving { .. }));
 }
@@ -487,7 +487,7 @@ async fn nobody_there_is_unavailable() {
     world.haproxy.kill();
     assert!(matches!(haproxy.observe().await, Err(Fault::Unavailable(_))));
     assert!(matches!(haproxy.preflight(&to(0, 100)).await, Err(Fault::Unavailable(_))));
-    assert!(matches!(haproxy.apply(&to(0, 100)).await, Err(Fault::Unavailable(_))));
+    assert!(matches!(haproxy.apply(&to(0, 100), &Said::default()).await, Err(Fault::Unavailable(_))));
     assert!(matches!(haproxy.check().await[0].verdict, Verdict::Bad { .. }));
 }
 
@@ -497,16 +497,16 @@ async fn a_lost_answer_is_unknown_and_reading_back_tells() {
     let tap = Tap::on(&world);
     let haproxy = world.map(&tap.address());
     tap.lose.store(true, Ordering::Relaxed);
-    assert!(matches!(haproxy.apply(&to(0, 100)).await, Err(Fault::Unknown(_))));
+    assert!(matches!(haproxy.apply(&to(0, 100), &Said::default()).await, Err(Fault::Unknown(_))));
     settled(&haproxy, &to(0, 100)).await;
-    haproxy.apply(&to(0, 100)).await.unwrap();
+    haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     assert_eq!(tap.changes().len(), 1);
 
     // The same when the answer never ends, within the time limit.
     tap.lose.store(false, Ordering::Relaxed);
     tap.hang.store(true, Ordering::Relaxed);
     let began = tokio::time::Instant::now();
-    assert!(matches!(haproxy.apply(&to(100, 0)).await, Err(Fault::Unknown(_))));
+    assert!(matches!(haproxy.apply(&to(100, 0), &Said::default()).await, Err(Fault::Unknown(_))));
     assert!(began.elapsed() < Duration::from_secs(4));
     settled(&haproxy, &to(100, 0)).await;
 }
@@ -518,7 +518,7 @@ async fn a_silent_socket_costs_no_more_than_the_time_limit() {
     let _listener = UnixListener::bind(&silent).unwrap();
     let haproxy = world.map(&[format!("unix:{}", silent.display())]);
     let began = tokio::time::Instant::now();
-    assert!(matches!(haproxy.apply(&to(0, 100)).await, Err(Fault::Unavailable(_))));
+    assert!(matches!(haproxy.apply(&to(0, 100), &Said::default()).await, Err(Fault::Unavailable(_))));
     assert!(began.elapsed() < Duration::from_secs(4));
 }
 
@@ -529,7 +529,7 @@ async fn a_dead_target_is_refused() {
     world.haproxy.notices("green1", 0).await;
     for haproxy in [world.map(&world.admin()), world.weights(&world.admin())] {
         assert!(refused(&haproxy, &to(0, 100)).await.contains("pool green is dead"));
-        assert!(matches!(haproxy.apply(&to(0, 100)).await, Err(Fault::Invalid(_))));
+        assert!(matches!(haproxy.apply(&to(0, 100), &Said::default()).await, Err(Fault::Invalid(_))));
         assert_eq!(seen(&haproxy).await.capacity["green"].alive, 0);
     }
     // The failing side crashed as a whole: it still is where traffic goes, and the way back is open.
@@ -538,7 +538,7 @@ async fn a_dead_target_is_refused() {
     crashed.haproxy.notices("blue1", 0).await;
     for haproxy in [crashed.map(&crashed.admin()), crashed.weights(&crashed.admin())] {
         assert_eq!(seen(&haproxy).await.shares, shares(100, 0));
-        haproxy.apply(&to(0, 100)).await.unwrap();
+        haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
         settled(&haproxy, &to(0, 100)).await;
     }
 }
@@ -547,7 +547,7 @@ async fn a_dead_target_is_refused() {
 async fn a_target_that_dies_after_the_shift_is_no_success() {
     let mut world = World::new(1, 1).await;
     let haproxy = world.weights(&world.admin());
-    haproxy.apply(&to(0, 100)).await.unwrap();
+    haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     world.green[0].stop().await;
     world.haproxy.notices("green1", 0).await;
     let Progress::Failed { detail, .. } = haproxy.progress(&to(0, 100)).await.unwrap() else {
@@ -580,7 +580,7 @@ async fn maintenance_is_not_ended_by_a_shift() {
     let haproxy = world.weights(&world.admin());
     world.haproxy.told("set server be_weights/green1 state maint");
     assert!(warnings(&haproxy, &to(0, 100)).await.contains("green1 stays in maintenance"));
-    haproxy.apply(&to(0, 100)).await.unwrap();
+    haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
     settled(&haproxy, &to(0, 100)).await;
     assert_eq!(served(world.haproxy.setup.weighted).await, names(["green2"]));
     world.haproxy.told("set server be_weights/blue1 state maint");
@@ -594,12 +594,12 @@ async fn a_socket_for_readers_is_refused_before_and_denied_after() {
     let haproxy = world.weights(&readers);
     assert_eq!(seen(&haproxy).await.shares, shares(100, 0));
     assert!(refused(&haproxy, &to(0, 100)).await.contains("needs \"admin\""));
-    assert!(matches!(haproxy.apply(&to(0, 100)).await, Err(Fault::Denied(_))));
+    assert!(matches!(haproxy.apply(&to(0, 100), &Said::default()).await, Err(Fault::Denied(_))));
     assert!(haproxy.check().await.iter().any(|line| matches!(line.verdict, Verdict::Bad { .. })));
     assert_eq!(seen(&haproxy).await.shares, shares(100, 0));
     // HAProxy 2.6 lets every level set maps.
     let map = world.map(&readers);
-    map.apply(&to(0, 100)).await.unwrap();
+    map.apply(&to(0, 100), &Said::default()).await.unwrap();
     settled(&map, &to(0, 100)).await;
 }
 
@@ -610,7 +610,7 @@ async fn both_processes_behind_one_port_are_moved() {
     let port = [world.haproxy.admin_port()];
     for haproxy in [world.weights(&port), world.map(&port)] {
         assert!(warnings(&haproxy, &to(0, 100)).await.contains("2 processes answer"));
-        haproxy.apply(&to(0, 100)).await.unwrap();
+        haproxy.apply(&to(0, 100), &Said::default()).await.unwrap();
         settled(&haproxy, &to(0, 100)).await;
     }
     assert_eq!(served(world.haproxy.setup.weighted).await, names(["green1"]));
@@ -646,13 +646,13 @@ async fn a_part_that_refuses_leaves_a_split_that_is_told() {
     let (world, other) = (World::new(1, 1).await, World::new(1, 1).await);
     let haproxy = world.weights(&[world.haproxy.socket("admin"), other.haproxy.socket("user")]);
     assert!(refused(&haproxy, &to(0, 100)).await.contains("user.sock: the socket's level"));
-    assert!(matches!(haproxy.apply(&to(0, 100)).await, Err(Fault::Denied(_))));
+    assert!(matches!(haproxy.apply(&to(0, 100), &Said::default()).await, Err(Fault::Denied(_))));
     let split = seen(&haproxy).await;
     assert_eq!(split.shares, shares(100, 100));
     assert!(split.disagreement.is_some());
     assert!(matches!(haproxy.progress(&to(0, 100)).await.unwrap(), Progress::Failed { .. }));
     // Undo writes where it must, and nowhere else.
-    haproxy.apply(&to(100, 0)).await.unwrap();
+    haproxy.apply(&to(100, 0), &Said::default()).await.unwrap();
     settled(&haproxy, &to(100, 0)).await;
 }
 
@@ -663,7 +663,8 @@ async fn a_shift_over_a_reload_ends_as_one_or_the_other_and_clients_do_not_notic
     let load = Load::start(world.haproxy.setup.frontend);
     for flip in 0..3 {
         let wanted = if flip % 2 == 0 { to(0, 100) } else { to(100, 0) };
-        let (_, applied) = tokio::join!(world.haproxy.reload(), haproxy.apply(&wanted));
+        let said = Said::default();
+        let (_, applied) = tokio::join!(world.haproxy.reload(), haproxy.apply(&wanted, &said));
         // Whatever became of the answer: what is read back afterwards is what clients get.
         drop(applied);
         let green = seen(&haproxy).await.shares == shares(0, 100);

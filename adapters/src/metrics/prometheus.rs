@@ -294,7 +294,7 @@ fn bad(what: String, fault: &Fault) -> Check {
         Fault::Denied(_) => "set token, or username and password, to what the server expects",
         Fault::Unavailable(_) => "is the address right, and reachable from here?",
         Fault::RateLimited { .. } => "ask again later, or raise the server's limit",
-        Fault::NotFound(_) | Fault::Invalid(_) | Fault::Unknown(_) => {
+        Fault::NotFound(_) | Fault::Invalid(_) | Fault::Conflict(_) | Fault::Unknown(_) => {
             "try the query in Prometheus; it has to return one number"
         }
     };

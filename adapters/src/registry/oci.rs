@@ -356,7 +356,7 @@ fn bad(what: String, fault: &Fault) -> Check {
             "is the registry's name right, and reachable from here? Without TLS it needs plain_http = true"
         }
         Fault::RateLimited { .. } => "sign in with username and password, or ask later",
-        Fault::NotFound(_) | Fault::Invalid(_) | Fault::Unknown(_) => {
+        Fault::NotFound(_) | Fault::Invalid(_) | Fault::Conflict(_) | Fault::Unknown(_) => {
             "is this the registry's own address, not that of its web pages?"
         }
     };

@@ -1,15 +1,26 @@
 //! Moving a service's traffic. An adapter makes one bounded step at a time; steps, waiting and what to do about a
 //! failure belong to the state machine.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lastgood_core::Shares;
+use lastgood_core::{Shares, Strategy};
 use serde::{Deserialize, Serialize};
 
-use crate::{Check, Fault};
+use crate::{BuildError, Check, Fault, client::Address, secret::Source};
 
+pub mod caddy;
+mod capacity;
+mod contract;
+pub mod envoy;
+pub mod exec;
+mod fleet;
 pub mod haproxy;
+pub mod http;
+pub mod nginx;
+mod shares;
+mod text;
+pub mod traefik;
 
 /// What routes traffic now, as read from the router itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -17,12 +28,16 @@ pub struct Observation {
     /// Every configured pool with its share in percent, 0 included. Adds up to 100, unless nothing is served (all 0).
     pub shares: Shares,
     /// Servers that can take traffic now, and all servers, by pool.
-    pub capacity: std::collections::BTreeMap<String, Capacity>,
+    pub capacity: BTreeMap<String, Capacity>,
     /// Router instances that could not be asked. Their share is not in `shares`.
     pub unreachable: Vec<Unreachable>,
     /// Instances that route differently from the first one that answered, in words. While this is not empty, `shares`
     /// holds for each pool the largest share that any instance gives it (more than 100 in all): read it as "not settled".
     pub disagreement: Option<String>,
+    /// What makes this routing less than certain: a change that was told and not taken over, servers of no pool. Approving a
+    /// move from there takes one more click; after a move they are shown.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +54,7 @@ pub struct Unreachable {
 }
 
 /// A wanted routing. The same `Move` may be applied any number of times.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
     /// Every configured pool with its wanted share in percent; adds up to 100.
     pub shares: Shares,
@@ -47,7 +62,17 @@ pub struct Move {
     pub digest: String,
     /// Unreachable instances that an approver said to go on without; every other one must take part.
     pub without: Vec<String>,
+    /// The routing that was read last. An instance that is neither there nor on the way to `shares` was moved by another
+    /// hand, and is not written to. None: it is written to wherever it is.
+    #[serde(default)]
+    pub from: Option<Shares>,
+    /// The same for every repetition of one request: an idempotency key for those who take one.
+    #[serde(default)]
+    pub key: String,
 }
+
+/// What a long call says of itself meanwhile; the latest line is the one that is shown.
+pub type Said = tokio::sync::watch::Sender<String>;
 
 /// Whether a move can happen. Found before anything is changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,9 +118,10 @@ pub trait Shifter: Send + Sync {
     /// Makes it so, target raised before the other side is lowered; reads before it writes. Returns when accepted.
     ///
     /// # Errors
-    /// `Unknown` when an instance may or may not have taken it; `Unavailable` when surely nothing changed; `Denied`,
-    /// `NotFound`, `Invalid` with what was refused (instances before the failing one may have moved: ask `progress`).
-    async fn apply(&self, wanted: &Move) -> Result<(), Fault>;
+    /// `Unknown` when an instance may or may not have taken it; `Unavailable` when surely nothing changed; `Conflict` when
+    /// traffic is not where `wanted.from` says; `Denied`, `NotFound`, `Invalid` with what was refused (instances before the
+    /// failing one may have moved: ask `progress`).
+    async fn apply(&self, wanted: &Move, said: &Said) -> Result<(), Fault>;
 
     /// Reads back how far `wanted` is. Changes nothing.
     ///
@@ -107,5 +133,72 @@ pub trait Shifter: Send + Sync {
     async fn check(&self) -> Vec<Check>;
 }
 
+/// The configuration of an adapter: what the rest of the program asks of it, whatever the vendor.
+pub trait Section {
+    /// The pools that traffic can go to, in order. Empty: only the other side knows them.
+    fn pools(&self) -> Vec<&str>;
+
+    /// Why the adapter can't do the strategy as it is configured.
+    fn misfit(&self, strategy: Strategy) -> Option<String>;
+
+    /// Nothing is asked yet.
+    ///
+    /// # Errors
+    /// What the adapter refuses to be built from.
+    fn build(&self, service: &str, http: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError>;
+
+    /// Secrets that the adapter reads when it is built.
+    fn secrets(&self) -> Vec<(&'static str, &Source)> {
+        Vec::new()
+    }
+}
+
 /// What one call to a router may take unless configured otherwise.
 pub const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// For adapters that move traffic between pools.
+fn no_pods(kind: &str, strategy: Strategy) -> Option<String> {
+    matches!(strategy, Strategy::Rolling)
+        .then(|| format!("{kind} moves traffic between pools: it replaces no pods"))
+}
+
+/// Of several faults the one that asks for most care.
+fn worst(faults: impl Iterator<Item = Fault>) -> Result<(), Fault> {
+    let care = |fault: &Fault| match fault {
+        Fault::Unknown(_) => 2,
+        Fault::Unavailable(_) => 0,
+        _ => 1,
+    };
+    faults.max_by_key(care).map_or(Ok(()), Err)
+}
+
+/// Two pools or more, nothing in two of them.
+fn two_pools(pools: &BTreeMap<String, String>) -> Result<(), BuildError> {
+    if pools.len() < 2 {
+        let why = format!("{} configured: traffic can only be moved between two or more", pools.len());
+        return Err(BuildError::invalid("pools", why));
+    }
+    let mut owners = BTreeMap::new();
+    for (pool, name) in pools {
+        if name.trim().is_empty() {
+            return Err(BuildError::invalid("pools", format!("pool {pool:?} has no name there")));
+        }
+        if let Some(other) = owners.insert(name, pool) {
+            let why = format!("{name:?} belongs to pool {other:?} and to pool {pool:?}");
+            return Err(BuildError::invalid("pools", why));
+        }
+    }
+    Ok(())
+}
+
+/// At least one address, none twice.
+fn addresses(instances: &[Address]) -> Result<(), BuildError> {
+    if instances.is_empty() {
+        return Err(BuildError::invalid("instances", "empty: name at least one"));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    match instances.iter().find(|address| !seen.insert(address.to_string())) {
+        Some(twice) => Err(BuildError::invalid("instances", format!("{twice} is named twice"))),
+        None => Ok(()),
+    }
+}

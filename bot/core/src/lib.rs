@@ -9,5 +9,6 @@ pub mod verdict;
 pub mod words;
 
 pub use words::{
-    Actor, Artifact, At, Digest, IncidentId, Millis, ReleaseId, RollbackId, ServiceId, Shares, ThreadId,
+    Actor, Artifact, At, Digest, IncidentId, Millis, ReleaseId, RollbackId, ServiceId, Shares, Strategy,
+    ThreadId,
 };

@@ -11,6 +11,18 @@ pub type Millis = i64;
 /// Who gets which share of a service's traffic: pool → percent (0 to 100).
 pub type Shares = BTreeMap<String, u8>;
 
+/// How a service's traffic is moved to another version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Two pools, each with a version of its own; the route is switched.
+    BlueGreen,
+    /// The new version has a part of the traffic until it is trusted with all of it.
+    Canary,
+    /// Pods are replaced one after the other.
+    Rolling,
+}
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*

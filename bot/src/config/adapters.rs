@@ -17,40 +17,61 @@ use lastgood_adapters::{
     registry::oci,
     secret::Source,
     traffic,
-    traffic::haproxy,
 };
+use lastgood_core::Strategy;
 use serde::Deserialize;
 
 pub use lastgood_adapters::probe::http as probe;
 
-/// What moves a service's traffic.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Shifter {
-    Haproxy(haproxy::Config),
+/// Which vendors there are: variant and module, a line each.
+macro_rules! shifters {
+    ($($kind:ident => $vendor:ident),+ $(,)?) => {
+        /// What moves a service's traffic.
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum Shifter {
+            $($kind(traffic::$vendor::Config)),+
+        }
+
+        impl Shifter {
+            fn section(&self) -> &dyn traffic::Section {
+                match self {
+                    $(Self::$kind(config) => config),+
+                }
+            }
+        }
+    };
+}
+
+shifters! {
+    Haproxy => haproxy,
+    Envoy => envoy,
+    Traefik => traefik,
+    Nginx => nginx,
+    Caddy => caddy,
+    Exec => exec,
+    Http => http,
 }
 
 impl Shifter {
     /// The pools that traffic can go to.
     pub fn pools(&self) -> Vec<&str> {
-        let Self::Haproxy(config) = self;
-        config.pools()
+        self.section().pools()
     }
 
     /// Why the adapter can't do the strategy as it is configured.
-    pub fn misfit(&self, strategy: super::Strategy) -> Option<String> {
-        use super::Strategy::{BlueGreen, Canary, Rolling};
-        let Self::Haproxy(config) = self;
-        match (strategy, config.switch.is_some(), config.weights.is_some()) {
-            (_, false, false) | (_, true, true) => {
-                Some("give either `switch` (a map entry names the backend) or `weights`".to_owned())
-            }
-            (BlueGreen, ..) | (Canary, false, true) => None,
-            (Canary, true, false) => {
-                Some("a switch moves all traffic at once: a canary needs `weights`".to_owned())
-            }
-            (Rolling, ..) => Some("haproxy moves traffic between pools: it replaces no pods".to_owned()),
-        }
+    pub fn misfit(&self, strategy: Strategy) -> Option<String> {
+        self.section().misfit(strategy)
+    }
+
+    /// # Errors
+    /// What the adapter refuses to be built from.
+    pub fn build_for(
+        &self,
+        service: &str,
+        http: &reqwest::Client,
+    ) -> Result<Arc<dyn traffic::Shifter>, Unfit> {
+        Ok(self.section().build(service, http)?)
     }
 }
 
@@ -109,22 +130,10 @@ impl From<BuildError> for Unfit {
     fn from(error: BuildError) -> Self {
         match error {
             BuildError::Secret { key, why } => Self { key, why: why.to_string(), known: true },
-            BuildError::Invalid { key, why } => Self { key, why, known: false },
+            // What a strategy can't do is reported by its own rule.
+            BuildError::Invalid { key, why } => Self { key, why, known: key == "strategy" },
             error @ BuildError::Client(_) => Self { key: "", why: error.to_string(), known: false },
         }
-    }
-}
-
-impl From<haproxy::ConfigError> for Unfit {
-    fn from(error: haproxy::ConfigError) -> Self {
-        use haproxy::ConfigError as E;
-        let key = match &error {
-            E::NoInstance | E::Address(_) | E::InstanceTwice(_) => "instances",
-            E::NoTime => "timeout",
-            E::NotOneRoute => "strategy",
-            E::TooFewPools(_) | E::EmptyPool(_) | E::Name { .. } | E::Shared { .. } => "",
-        };
-        Self { key, why: error.to_string(), known: matches!(error, E::NotOneRoute) }
     }
 }
 
@@ -164,9 +173,12 @@ pub trait Section {
 impl Section for Shifter {
     type Port = dyn traffic::Shifter;
 
-    fn build(&self, _: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
-        let Self::Haproxy(config) = self;
-        Ok(Arc::new(haproxy::HaProxy::new(config)?))
+    fn build(&self, http: &reqwest::Client) -> Result<Arc<Self::Port>, Unfit> {
+        self.build_for("", http)
+    }
+
+    fn secrets(&self) -> Vec<(&'static str, &Source)> {
+        self.section().secrets()
     }
 }
 

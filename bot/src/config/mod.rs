@@ -11,11 +11,12 @@ mod tree;
 
 use std::path::Path;
 
+pub use lastgood_core::Strategy;
 pub use names::{Room, Who};
 pub(crate) use problem::did_you_mean;
 pub use problem::{Path as KeyPath, Position, Problem, Step, Warning};
 pub use sections::{Chats, Config, Http, Log, LogFormat, May, Pager, Store, Token};
-pub use service::{Approval, Health, Pool, Service, Strategy, Tolerance, Traffic};
+pub use service::{Approval, Health, Pool, Service, Tolerance, Traffic};
 
 use rules::Rules;
 use tree::{Reading, Tree};

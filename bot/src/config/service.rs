@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use lastgood_adapters::duration::Span;
+use lastgood_core::Strategy;
 use serde::Deserialize;
 
 use super::{
@@ -63,6 +64,36 @@ pub struct Service {
     pub ack_within: Span,
     #[serde(default = "minutes::<2>")]
     pub shift_within: Span,
+    /// In steps rather than at once.
+    pub shift: Option<Shift>,
+}
+
+/// A shift in steps.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Shift {
+    /// How much of the way each step has gone: `"10%"`.
+    pub steps: Vec<Percent>,
+    /// Between two steps.
+    #[serde(default = "seconds::<15>")]
+    pub every: Span,
+    /// Stop when the target itself turns out bad.
+    #[serde(default = "yes")]
+    pub watch: bool,
+}
+
+/// A whole number and a percent sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Percent(pub u8);
+
+impl TryFrom<String> for Percent {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let number = text.trim().strip_suffix('%').and_then(|number| number.trim_end().parse().ok());
+        let percent = number.filter(|percent| (1..=100).contains(percent)).map(Self);
+        percent.ok_or("not a percentage from \"1%\" to \"100%\"")
+    }
 }
 
 impl Service {
@@ -98,20 +129,16 @@ pub struct Traffic {
     pub shifter: Shifter,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    BlueGreen,
-    Canary,
-    Rolling,
-}
-
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Pool {
     pub version: Option<probe::VersionConfig>,
-    /// Asked before traffic moves here.
+    /// Asked before traffic moves here, and between the steps of a shift.
     #[serde(default)]
     pub health: Vec<probe::HealthConfig>,
+    /// Of this pool alone: looked at between the steps of a shift, where the service's own rate says nothing about a few
+    /// percent of the traffic.
+    #[serde(default)]
+    pub metrics: Vec<Metric>,
 }
 
 /// What proves that the service is well again.

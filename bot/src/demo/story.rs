@@ -30,7 +30,10 @@ pub fn service(world: &World, person: &Actor) -> anyhow::Result<Service> {
         let health = config::<probe::http::HealthConfig>(&[("url", &pool.health_url)])?;
         let version = Arc::new(version.build(http.clone())?);
         let health = Arc::new(health.build(http.clone())?);
-        pools.insert(pool.name.to_owned(), Pool { version: Some(version), health: vec![health] });
+        pools.insert(
+            pool.name.to_owned(),
+            Pool { version: Some(version), health: vec![health], metrics: vec![] },
+        );
     }
     let front = format!("{}/healthz", world.switch_url());
     let health = config::<probe::http::HealthConfig>(&[("url", &front)])?.build(http.clone())?;

@@ -28,8 +28,8 @@ pub fn of(view: &View) -> Vec<Button> {
     let mut buttons = match &run.phase {
         Phase::Surveying => vec![stop(run)],
         Phase::Proposed { confirming } => proposed(run, *confirming),
-        Phase::Deciding | Phase::Fetching | Phase::Preflight | Phase::Shifting { .. } => vec![stop(run)],
-        Phase::Observing { .. } => vec![stop(run)],
+        Phase::Deciding | Phase::Fetching | Phase::Preflight => vec![stop(run)],
+        Phase::Shifting { .. } | Phase::Holding { .. } | Phase::Observing { .. } => vec![stop(run)],
         Phase::Stopping { .. } => vec![],
         Phase::Escalated { why } => escalated(run, why),
         Phase::Ended { end } => ended(view, end),
@@ -178,6 +178,7 @@ pub fn retry_label(run: &Rollback, why: &Why) -> &'static str {
         Why::Expired => "Propose again",
         _ if run.approved_at.is_none() || run.target().is_none() => "Look again",
         Why::PartlyShifted { .. } => "Finish the shift",
+        Why::TargetBad { .. } => "Go on all the same",
         Why::ArtifactMissing { .. } | Why::PreflightRefused { .. } | Why::InstancesUnreachable { .. } => {
             "Try again"
         }

@@ -34,6 +34,7 @@ pub fn title(run: &Rollback, why: &Why) -> String {
         Why::ShiftFailed { .. } => "the shift failed, traffic is where it was".to_owned(),
         Why::PartlyShifted { .. } => "traffic is only partly shifted".to_owned(),
         Why::OutcomeUnknown { .. } => "it is not known where traffic is".to_owned(),
+        Why::TargetBad { .. } => format!("{target} is not well itself, the shift stopped"),
         Why::NotRecovered { verdict: Verdict::NoData } => {
             format!("on {target}, and no data to tell whether it recovered")
         }
@@ -126,6 +127,13 @@ fn happened(run: &Rollback, why: &Why) -> Line {
         Why::OutcomeUnknown { detail } => {
             line![strong("Traffic was asked to move, and it can't be read back: "), foreign(detail)]
         }
+        Why::TargetBad { detail, .. } => line![
+            strong("The target itself is not well"),
+            ", so no more traffic is moved to ",
+            going_to(run),
+            ": ",
+            foreign(detail)
+        ],
         Why::NotRecovered { verdict: Verdict::NoData } => line![
             strong("No data: "),
             "traffic is on ",
@@ -165,7 +173,9 @@ fn another_release(artifact: &lastgood_core::Artifact, by: Option<&str>) -> Line
 fn where_now(run: &Rollback, why: &Why) -> Line {
     let read = |shares: &Shares| routing(run, shares);
     match why {
-        Why::PartlyShifted { shares, .. } | Why::MovedByAnotherHand { shares, .. } => read(shares),
+        Why::PartlyShifted { shares, .. }
+        | Why::MovedByAnotherHand { shares, .. }
+        | Why::TargetBad { shares, .. } => read(shares),
         Why::OutcomeUnknown { .. } => last_read(run, "not known"),
         Why::RouterUnreadable { .. } if !run.moved => last_read(run, "not readable; nothing was moved"),
         Why::RouterUnreadable { .. } => last_read(run, "not readable"),
@@ -228,6 +238,13 @@ fn retry(run: &Rollback, why: &Why) -> Line {
         }
         Why::Stopped { .. } | Why::MovedByAnotherHand { .. } | Why::AnotherRelease { .. } => {
             line!["goes on: preflight, then all traffic to ", going_to(run), "."]
+        }
+        Why::TargetBad { .. } => {
+            line![
+                "takes the next steps towards ",
+                going_to(run),
+                ", after preflight, and goes on watching it."
+            ]
         }
         Why::PartlyShifted { .. } => line!["moves the rest to ", going_to(run), ", after preflight."],
         _ => {

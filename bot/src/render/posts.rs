@@ -11,7 +11,7 @@ use lastgood_core::{
 
 use super::{
     Post, View, ended, escalated, health, opened, paging, proposal,
-    words::{failing, fit, foreign, going_to, people, routing, strong, target_name, version, who},
+    words::{failing, fit, foreign, going_to, people, routing, strong, target_name, traffic, version, who},
 };
 
 /// What to say in the thread of an event that led from `before` to `after`.
@@ -65,7 +65,9 @@ fn of_phase(before: &Rollback, event: &Event, view: &View) -> Option<Card> {
             proposal::post(view)
         }
         Phase::Fetching => Some(approved(view)),
+        Phase::Shifting { .. } if matches!(before.phase, Phase::Holding { .. }) => Some(step(run)),
         Phase::Shifting { .. } => Some(shifting(run)),
+        Phase::Holding { .. } => Some(held(run)),
         Phase::Observing { .. } if matches!(event, Event::ShiftRead { .. }) => Some(shifted(run)),
         Phase::Escalated { why } => Some(escalated::post(view, why)),
         Phase::Ended { end } => Some(ended::post(view, end)),
@@ -98,6 +100,30 @@ fn approved(view: &View) -> Card {
     match &run.commander {
         Some(commander) => card.line(line!["In command: ", who(commander), "."]),
         None => card,
+    }
+}
+
+/// A step that was read back.
+fn held(run: &Rollback) -> Card {
+    let mut line = line!["Traffic: "];
+    line.extend(traffic(run));
+    let pace = &run.policy.pace;
+    note(run, Colour::Working, "a step is done").line(line).line(match pace.watch {
+        true => format!("The next one comes in {}, if the target is well.", spell(pace.every)),
+        false => format!("The next one comes in {}.", spell(pace.every)),
+    })
+}
+
+fn step(run: &Rollback) -> Card {
+    let Phase::Shifting { leg, .. } = &run.phase else { return shifting(run) };
+    let card = note(run, Colour::Working, "the next step");
+    match leg {
+        Some(leg) => {
+            let mut line = line!["To "];
+            line.extend(routing(run, leg));
+            card.line(line)
+        }
+        None => card.line(line!["All traffic to ", going_to(run), "."]),
     }
 }
 
@@ -228,6 +254,11 @@ fn of_outcome(run: &Rollback, event: &Event) -> Option<Card> {
         }
         Event::Applied { applied: Applied::Failed { detail } } => Some(
             note(run, Colour::Warning, "the router refused the shift")
+                .line(line![foreign(detail)])
+                .line("Reading where traffic is now."),
+        ),
+        Event::Applied { applied: Applied::Conflict { detail } } => Some(
+            note(run, Colour::Warning, "traffic is not where it was read: nothing more is written")
                 .line(line![foreign(detail)])
                 .line("Reading where traffic is now."),
         ),

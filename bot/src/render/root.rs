@@ -1,8 +1,10 @@
 //! The root card: the one card per thread that always shows how things stand.
 
 use lastgood_core::{
+    Shares,
     card::{Card, Colour, Line, Span},
     rollback::{End, Kind, Phase, Rollback},
+    verdict,
     words::spell,
 };
 
@@ -27,7 +29,10 @@ pub fn root(view: &View) -> Card {
         Phase::Surveying => surveying(card, view),
         Phase::Proposed { confirming } => proposal::card(card, view, *confirming),
         Phase::Deciding | Phase::Fetching | Phase::Preflight => on_its_way(card, view),
-        Phase::Shifting { applies, overdue } => shifting(card, view, *applies, *overdue),
+        Phase::Shifting { applies, overdue, leg, .. } => {
+            shifting(card, view, *applies, *overdue, leg.as_ref())
+        }
+        Phase::Holding { last, bad, .. } => holding(card, run, last, *bad),
         Phase::Observing { .. } => health::watching(card, view).line(stop_hint()),
         Phase::Stopping { by } => stopping(card, run, by),
         Phase::Escalated { why } => escalated::card(card, view, why),
@@ -61,6 +66,7 @@ fn title(view: &View) -> String {
         Phase::Deciding => format!("decided for {target}, checking once more"),
         Phase::Fetching | Phase::Preflight => format!("approved, preparing {target}"),
         Phase::Shifting { .. } => format!("moving traffic to {target}"),
+        Phase::Holding { .. } => format!("part of the traffic is on {target}"),
         Phase::Observing { .. } => format!("traffic is on {target}, watching health"),
         Phase::Stopping { .. } => "stopped, reading where traffic is".to_owned(),
         Phase::Escalated { why } => escalated::title(run, why),
@@ -93,7 +99,7 @@ fn on_its_way(mut card: Card, view: &View) -> Card {
     card.field("Traffic now", traffic(run))
 }
 
-fn shifting(mut card: Card, view: &View, applies: u32, overdue: bool) -> Card {
+fn shifting(mut card: Card, view: &View, applies: u32, overdue: bool, leg: Option<&Shares>) -> Card {
     let run = view.rollback;
     card = card.line(steps(run));
     let mut line = line!["Moving traffic to ", going_to(run)];
@@ -114,13 +120,39 @@ fn shifting(mut card: Card, view: &View, applies: u32, overdue: bool) -> Card {
         Some(before) => card.field("Before", routing(run, before)),
         None => card.field("Before", traffic(run)),
     };
-    match &run.proposal {
-        Some(proposal) => card.field("Wanted", routing_wanted(run, &proposal.to)),
+    match (leg, &run.proposal) {
+        (Some(leg), _) => card.field("This step", routing_wanted(run, leg)),
+        (None, Some(proposal)) => card.field("Wanted", routing_wanted(run, &proposal.to)),
+        (None, None) => card,
+    }
+}
+
+/// Between two steps of a shift.
+fn holding(card: Card, run: &Rollback, last: &lastgood_core::verdict::Observation, bad: u32) -> Card {
+    let pace = &run.policy.pace;
+    let every = spell(pace.every);
+    let mut card = card.line(steps(run));
+    card = card.line(match pace.watch {
+        true => line![
+            "Moving to ",
+            going_to(run),
+            format!(
+                " in steps. The next one comes {every} after this one, if it is well under what it has now."
+            )
+        ],
+        false => line!["Moving to ", going_to(run), format!(" in steps, {every} apart.")],
+    });
+    if let (true, Some(trouble)) = (bad > 0, verdict::trouble(last)) {
+        card = card.line(line![strong("Looks bad: "), foreign(&trouble), ". Looking once more."]);
+    }
+    card = card.line(stop_hint()).field("Traffic now", traffic(run));
+    match &run.before {
+        Some(before) => card.field("Before", routing(run, before)),
         None => card,
     }
 }
 
-fn routing_wanted(run: &Rollback, to: &lastgood_core::Shares) -> Line {
+fn routing_wanted(run: &Rollback, to: &Shares) -> Line {
     let mut line = Line::new();
     for (pool, share) in to.iter().filter(|(_, share)| **share > 0) {
         line.push(Span::Code(bar(*share, 10)));
@@ -146,7 +178,7 @@ fn steps(run: &Rollback) -> Line {
         Phase::Deciding => 0,
         Phase::Fetching => 1,
         Phase::Preflight => 2,
-        Phase::Shifting { .. } => 3,
+        Phase::Shifting { .. } | Phase::Holding { .. } => 3,
         _ => 4,
     };
     let mut line = Line::new();

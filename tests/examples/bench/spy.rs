@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use lastgood_adapters::{
     Check, Fault,
     chat::{Abilities, Chat, Inbox, MessageRef, Outgoing},
-    traffic::{Move, Observation, Preflight, Progress, Shifter},
+    traffic::{Move, Observation, Preflight, Progress, Said, Shifter},
 };
 use lastgood_core::{Actor, card::Card};
 use tokio::sync::mpsc;
@@ -102,8 +102,8 @@ impl Shifter for Timed {
         self.calls.timed("preflight", self.inner.preflight(wanted)).await
     }
 
-    async fn apply(&self, wanted: &Move) -> Result<(), Fault> {
-        self.calls.timed("apply", self.inner.apply(wanted)).await
+    async fn apply(&self, wanted: &Move, said: &Said) -> Result<(), Fault> {
+        self.calls.timed("apply", self.inner.apply(wanted, said)).await
     }
 
     async fn progress(&self, wanted: &Move) -> Result<Progress, Fault> {

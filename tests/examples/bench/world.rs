@@ -153,8 +153,11 @@ fn timed(of: &Service, calls: &Calls) -> Service {
             .pools
             .iter()
             .map(|(name, pool)| {
-                let pool =
-                    lastgood::service::Pool { version: pool.version.clone(), health: pool.health.clone() };
+                let pool = lastgood::service::Pool {
+                    version: pool.version.clone(),
+                    health: pool.health.clone(),
+                    metrics: vec![],
+                };
                 (name.clone(), pool)
             })
             .collect(),

@@ -44,6 +44,7 @@ pub fn service(
     let reach = Reach { world: world.clone(), steps: steps.clone() };
     let port = Arc::new(reach.clone());
     let pool = |version| Pool {
+        metrics: vec![],
         version: Some(Arc::new(Runs(reach.clone(), version))),
         health: vec![Arc::new(reach.clone())],
     };

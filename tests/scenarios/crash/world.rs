@@ -13,7 +13,7 @@ use lastgood_adapters::{
     pager::{Call, Pager},
     probe::{Health, Version},
     registry::{Found, Registry},
-    traffic::{Capacity, Move, Observation, Preflight, Progress, Shifter},
+    traffic::{Capacity, Move, Observation, Preflight, Progress, Said, Shifter},
 };
 use lastgood_core::{At, Digest, Shares};
 use lastgood_tests::shop::artifact;
@@ -135,7 +135,7 @@ impl Shifter for Reach {
         self.steps.call("preflight", judge).await
     }
 
-    async fn apply(&self, wanted: &Move) -> Result<(), Fault> {
+    async fn apply(&self, wanted: &Move, _: &Said) -> Result<(), Fault> {
         let apply = async {
             self.world.pass("apply").await;
             self.world.apply(&wanted.shares);

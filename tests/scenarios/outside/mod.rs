@@ -59,5 +59,6 @@ fn kind(fault: &Fault) -> &'static str {
         Fault::Unavailable(_) => "unavailable",
         Fault::Unknown(_) => "unknown",
         Fault::Invalid(_) => "invalid",
+        Fault::Conflict(_) => "conflict",
     }
 }

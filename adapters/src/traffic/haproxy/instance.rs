@@ -50,7 +50,7 @@ pub(super) async fn survey(
 /// seems to be gone. `wrote` is set before the first change.
 ///
 /// # Errors
-/// As `Session::tell` and `survey`.
+/// As `Session::tell_all` and `survey`.
 pub(super) async fn settle(
     address: &Address,
     route: &Route,
@@ -72,9 +72,9 @@ pub(super) async fn settle(
             }
         } else if written.insert(reading.process.clone()) {
             right = 0;
-            for command in reading.commands(route, wanted) {
-                wrote.store(true, Ordering::Relaxed);
-                session.tell(&command).await?;
+            for batch in reading.commands(route, wanted) {
+                wrote.store(wrote.load(Ordering::Relaxed) || !batch.is_empty(), Ordering::Relaxed);
+                session.tell_all(&batch).await?;
             }
         } else {
             return Ok(());

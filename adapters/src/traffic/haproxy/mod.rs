@@ -18,12 +18,16 @@ mod weigh;
 
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use lastgood_core::Strategy;
 use tokio::time::Instant;
 
 pub use self::config::{Config, ConfigError, Switch, Weights};
@@ -32,8 +36,11 @@ use self::{
     observe::Asked,
     reading::Reading,
 };
-use super::{CALL_LIMIT, Move, Observation, Preflight, Progress, Shifter};
-use crate::{Check, Fault};
+use super::{
+    CALL_LIMIT, Move, Observation, Preflight, Progress, Said, Section, Shifter,
+    shares::{on_the_way, spell},
+};
+use crate::{BuildError, Check, Fault};
 
 /// The HAProxy instances that route one service.
 #[derive(Debug, Clone)]
@@ -41,6 +48,42 @@ pub struct HaProxy {
     instances: Vec<Address>,
     route: Route,
     timeout: Duration,
+}
+
+impl Section for Config {
+    fn pools(&self) -> Vec<&str> {
+        Self::pools(self)
+    }
+
+    fn misfit(&self, strategy: Strategy) -> Option<String> {
+        match (strategy, self.switch.is_some(), self.weights.is_some()) {
+            (Strategy::Rolling, ..) => {
+                Some("haproxy moves traffic between pools: it replaces no pods".to_owned())
+            }
+            (_, false, false) | (_, true, true) => {
+                Some("give either `switch` (a map entry names the backend) or `weights`".to_owned())
+            }
+            (Strategy::BlueGreen, ..) | (Strategy::Canary, false, true) => None,
+            (Strategy::Canary, true, false) => {
+                Some("a switch moves all traffic at once: a canary needs `weights`".to_owned())
+            }
+        }
+    }
+
+    fn build(&self, _: &str, _: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
+        use ConfigError as E;
+        let built = HaProxy::new(self).map_err(|error| {
+            let key = match &error {
+                E::NoInstance | E::Address(_) | E::InstanceTwice(_) => "instances",
+                E::NoTime => "timeout",
+                // `misfit` says the same; whoever reports it by its key reports it once.
+                E::NotOneRoute => "strategy",
+                E::TooFewPools(_) | E::EmptyPool(_) | E::Name { .. } | E::Shared { .. } => "",
+            };
+            BuildError::invalid(key, error.to_string())
+        })?;
+        Ok(Arc::new(built))
+    }
 }
 
 impl HaProxy {
@@ -90,6 +133,16 @@ impl HaProxy {
         None
     }
 
+    /// Traffic that is not where it was read last, nor on the way to where it is to go.
+    fn moved_by_another(&self, asked: &[Asked<'_>], wanted: &Move) -> Option<Fault> {
+        let from = wanted.from.as_ref()?;
+        asked.iter().flat_map(Asked::named).find_map(|(name, reading)| {
+            let now = reading.shares(&self.route);
+            let words = || format!("expected {}, but {name} gives {}", spell(from), spell(&now));
+            (!on_the_way(&now, from, &wanted.shares)).then(|| Fault::Conflict(words()))
+        })
+    }
+
     /// Findings of all instances, named when there are several; and warnings about reloads.
     async fn findings(&self, asked: &[Asked<'_>], wanted: &Move, deadline: Instant) -> preflight::Findings {
         let mut all = preflight::Findings::default();
@@ -128,7 +181,7 @@ impl HaProxy {
         for (name, reading) in part().flat_map(Asked::named) {
             let shares = reading.shares(&self.route);
             if !reading.is(&self.route, &wanted.shares) {
-                let detail = format!("{name} gives {}", observe::spell(&shares));
+                let detail = format!("{name} gives {}", spell(&shares));
                 return Progress::Failed { seen, detail };
             }
             let dead = |pool: &&String| reading.usable(&self.route, pool) == 0;
@@ -185,7 +238,7 @@ impl Shifter for HaProxy {
         }
     }
 
-    async fn apply(&self, wanted: &Move) -> Result<(), Fault> {
+    async fn apply(&self, wanted: &Move, _: &Said) -> Result<(), Fault> {
         if let Some(reason) = preflight::senseless(&self.route, &wanted.shares) {
             return Err(Fault::Invalid(reason));
         }
@@ -208,6 +261,9 @@ impl Shifter for HaProxy {
             return Ok(());
         }
         if let Some(fault) = self.hopeless(&asked, wanted) {
+            return Err(fault);
+        }
+        if let Some(fault) = self.moved_by_another(&asked, wanted) {
             return Err(fault);
         }
         let wrote = AtomicBool::new(false);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Fault,
-    traffic::{Capacity, Observation, Unreachable},
+    traffic::{Capacity, Observation, Unreachable, shares::spell},
 };
 
 /// What came of asking one instance.
@@ -65,7 +65,13 @@ pub(super) fn picture(asked: &[Asked<'_>], route: &Route) -> Result<Observation,
         }
     }
     let unreachable = asked.iter().filter_map(Asked::unreachable).collect();
-    Ok(Observation { shares, capacity, unreachable, disagreement: disagreement(&readings, route) })
+    Ok(Observation {
+        shares,
+        capacity,
+        unreachable,
+        disagreement: disagreement(&readings, route),
+        warnings: Vec::new(),
+    })
 }
 
 fn disagreement(readings: &[(String, &Reading)], route: &Route) -> Option<String> {
@@ -78,14 +84,4 @@ fn disagreement(readings: &[(String, &Reading)], route: &Route) -> Option<String
         .collect();
     (!differing.is_empty())
         .then(|| format!("{} gives {}, but {}", first.0, spell(&shares), differing.join(", ")))
-}
-
-/// `blue 100 %`; `blue 95 %, green 5 %`; `nobody anything`.
-pub(super) fn spell(shares: &Shares) -> String {
-    let some: Vec<_> = shares
-        .iter()
-        .filter(|(_, share)| **share > 0)
-        .map(|(pool, share)| format!("{pool} {share} %"))
-        .collect();
-    if some.is_empty() { "nobody anything".to_owned() } else { some.join(", ") }
 }

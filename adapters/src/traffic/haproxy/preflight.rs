@@ -1,12 +1,12 @@
 //! What speaks against a move, found before anything is changed.
-//!
-//! Capacity: the load is that of all servers which traffic is spread over now, the crashed ones included. A pool that is
-//! to get a share of it needs that share of them. With less than half of that the move is refused; with fewer it is a
-//! warning, since the other choice is to stay on a broken version.
 
 use lastgood_core::Shares;
 
 use super::{config::Route, reading::Reading};
+use crate::traffic::{
+    capacity::{Asked, Judgement, judge},
+    shares,
+};
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Findings {
@@ -16,16 +16,8 @@ pub(super) struct Findings {
 
 /// Why `wanted` makes no sense for this configuration, whatever the world is like.
 pub(super) fn senseless(route: &Route, wanted: &Shares) -> Option<String> {
-    let pools = route.pools();
-    if let Some(unknown) = wanted.keys().find(|pool| !pools.contains(&pool.as_str())) {
-        return Some(format!("there is no pool {unknown:?}; configured are {}", pools.join(", ")));
-    }
-    if let Some(forgotten) = pools.iter().find(|pool| !wanted.contains_key(**pool)) {
-        return Some(format!("no share is given for pool {forgotten:?}"));
-    }
-    let sum: u32 = wanted.values().map(|share| u32::from(*share)).sum();
-    if sum != 100 {
-        return Some(format!("shares add up to {sum} %, not 100 %"));
+    if let Some(reason) = shares::senseless(&route.pools(), wanted) {
+        return Some(reason);
     }
     if matches!(route, Route::Map(_)) && wanted.values().any(|share| !matches!(share, 0 | 100)) {
         return Some("a map entry names one backend: it can't split traffic; use `weights`".to_owned());
@@ -112,18 +104,11 @@ fn capacity(route: &Route, reading: &Reading, pool: &str, share: u8, found: &mut
         return;
     };
     let (usable, carrying) = (reading.usable(route, pool), reading.carrying(route));
-    let all = members.servers.len();
-    // Both sides times 100: the share is in percent.
-    let (have, need) = (u64::from(usable) * 100, u64::from(carrying) * u64::from(share));
-    let compared = format!(
-        "pool {pool} has {usable} of {all} servers that can serve; {share} % of what {carrying} carry now is to go there"
-    );
-    if usable == 0 {
-        found.reasons.push(format!("pool {pool} is dead: none of its {all} servers can serve"));
-    } else if have * 2 < need {
-        found.reasons.push(format!("{compared}: less than half of what is needed"));
-    } else if have < need {
-        found.warnings.push(format!("{compared}: fewer than before"));
+    let all = u32::try_from(members.servers.len()).unwrap_or(u32::MAX);
+    match judge(&Asked { pool, usable, all, carrying, share }) {
+        Judgement::Enough => {}
+        Judgement::Fewer(text) => found.warnings.push(text),
+        Judgement::Refused(text) => found.reasons.push(text),
     }
     let kept = members.servers.iter().filter(|server| server.in_maintenance()).map(|s| s.name.as_str());
     let kept: Vec<_> = kept.collect();

@@ -11,7 +11,10 @@ use super::{
     state::{self, Habit, Server},
     weigh,
 };
-use crate::{Fault, traffic::Capacity};
+use crate::{
+    Fault,
+    traffic::{Capacity, shares::percent},
+};
 
 /// Percentage points that shares other than 0 and 100 may be off: weights are whole numbers.
 const TOLERANCE: u8 = 1;
@@ -139,11 +142,7 @@ impl Reading {
                     self.pools.iter().map(|(name, pool)| (name.clone(), sum(pool))).collect()
                 };
                 let serving = sums(Server::serves);
-                weigh::percent(if serving.values().all(|sum| *sum == 0) {
-                    sums(Server::assigned)
-                } else {
-                    serving
-                })
+                percent(if serving.values().all(|sum| *sum == 0) { sums(Server::assigned) } else { serving })
             }
         }
     }
@@ -209,15 +208,17 @@ impl Reading {
         }
     }
 
-    /// What makes it `wanted`, in order: whoever gets more first.
-    pub fn commands(&self, route: &Route, wanted: &Shares) -> Vec<String> {
+    /// What makes it `wanted`: whoever gets more first and, once that was taken, whoever gets less.
+    pub fn commands(&self, route: &Route, wanted: &Shares) -> [Vec<String>; 2] {
         match route {
             Route::Map(switch) => {
                 let target = wanted.iter().find(|(_, share)| **share == 100).map(|(pool, _)| pool);
-                let Some(backend) = target.and_then(|pool| switch.pools.get(pool)) else { return Vec::new() };
+                let Some(backend) = target.and_then(|pool| switch.pools.get(pool)) else {
+                    return [Vec::new(), Vec::new()];
+                };
                 // `set` on an absent entry is refused, `add` on a present one makes a double.
                 let verb = if self.entry.is_empty() { "add" } else { "set" };
-                vec![format!("{verb} map {} {} {backend}", switch.map, switch.key)]
+                [vec![format!("{verb} map {} {} {backend}", switch.map, switch.key)], Vec::new()]
             }
             Route::Weights(weights) => weigh::commands(&weights.backend, &self.pools, wanted),
         }

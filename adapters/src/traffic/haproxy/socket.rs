@@ -72,15 +72,33 @@ impl Session {
         })
     }
 
-    /// Changes something. An empty answer is success; anything else says what was refused.
+    /// Changes something, by commands that don't depend on each other: they go out together, and all are carried out even if
+    /// one is refused. An empty answer is success; anything else says what was refused.
     ///
     /// # Errors
-    /// `Unknown` when no whole answer came; `Denied`, `NotFound`, `Invalid` as HAProxy says.
-    pub async fn tell(&mut self, command: &str) -> Result<(), Fault> {
-        let answer = self.exchange(command).await.map_err(|error| {
-            Fault::Unknown(format!("{}: sent \"{command}\", no answer came: {error}", self.who))
-        })?;
-        if answer.is_empty() { Ok(()) } else { Err(refusal(&self.who, command, &answer)) }
+    /// `Unknown` when no whole answer came; `Denied`, `NotFound`, `Invalid` as HAProxy says of the first that it refused.
+    pub async fn tell_all(&mut self, commands: &[String]) -> Result<(), Fault> {
+        let unknown = |who: &str, command: &str, error: io::Error| {
+            Fault::Unknown(format!("{who}: sent \"{command}\", no answer came: {error}"))
+        };
+        let Some(first) = commands.first() else { return Ok(()) };
+        // What was asked for nothing is read first, so that answers are those of the commands.
+        while self.sent.pop_front().is_some() {
+            self.answer().await.map_err(|error| {
+                Fault::Unavailable(format!("{}: it takes no commands: {error}", self.who))
+            })?;
+        }
+        let sent = self.send(commands.iter().cloned()).await;
+        self.sent.clear();
+        sent.map_err(|error| unknown(&self.who, first, error))?;
+        let mut refused = None;
+        for command in commands {
+            let answer = self.answer().await.map_err(|error| unknown(&self.who, command, error))?;
+            if !answer.is_empty() {
+                refused.get_or_insert_with(|| refusal(&self.who, command, &answer));
+            }
+        }
+        refused.map_or(Ok(()), Err)
     }
 
     pub fn refused(&self, command: &str, answer: &str) -> Fault {

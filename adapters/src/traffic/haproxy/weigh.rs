@@ -25,8 +25,9 @@ pub(super) fn fits(pool: &Pool, share: u8) -> bool {
     raised.peek().is_some() && raised.all(|server| server.weight > 0 && !server.put_in_drain())
 }
 
-/// The commands that spread traffic by `wanted`: everything that takes more traffic first.
-pub(super) fn commands(backend: &str, pools: &BTreeMap<String, Pool>, wanted: &Shares) -> Vec<String> {
+/// The commands that spread traffic by `wanted`: those by which something takes more traffic, and those by which something takes
+/// less, for afterwards.
+pub(super) fn commands(backend: &str, pools: &BTreeMap<String, Pool>, wanted: &Shares) -> [Vec<String>; 2] {
     let (mut raise, mut lower) = (Vec::new(), Vec::new());
     for (name, weight) in weights(pools, wanted) {
         let Some(server) = pools.values().flat_map(|pool| &pool.servers).find(|server| server.name == name)
@@ -44,8 +45,7 @@ pub(super) fn commands(backend: &str, pools: &BTreeMap<String, Pool>, wanted: &S
             raise.push(format!("{at} state ready"));
         }
     }
-    raise.append(&mut lower);
-    raise
+    [raise, lower]
 }
 
 /// Server → weight. A pool's share is spread over its servers that can serve, in proportion to their configured weights.
@@ -66,30 +66,6 @@ fn weights(pools: &BTreeMap<String, Pool>, wanted: &Shares) -> Vec<(String, u32)
     let whole = |weight: f64| if weight > 0.0 { (weight * scale).round().clamp(1.0, LARGEST) } else { 0.0 };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 256")]
     ideal.into_iter().map(|(name, weight)| (name, whole(weight) as u32)).collect()
-}
-
-/// Whole percent of the sum, adding up to 100; whoever has anything gets at least 1. All 0 when the sum is.
-pub(super) fn percent(sums: BTreeMap<String, u64>) -> Shares {
-    let total: u64 = sums.values().sum();
-    if total == 0 {
-        return sums.into_keys().map(|pool| (pool, 0)).collect();
-    }
-    let floor = |sum: u64| if sum == 0 { 0 } else { (sum * 100 / total).max(1) };
-    let mut shares: Vec<(String, u64, u64)> =
-        sums.into_iter().map(|(pool, sum)| (pool, floor(sum), sum * 100 % total)).collect();
-    // The largest remainders are rounded up; what the smallest shares were given is taken from the largest.
-    shares.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
-    let mut rest = 100_i64 - shares.iter().map(|(_, share, _)| share.cast_signed()).sum::<i64>();
-    for (_, share, remainder) in &mut shares {
-        if rest > 0 && *remainder > 0 {
-            *share += 1;
-            rest -= 1;
-        }
-    }
-    if let Some((_, share, _)) = shares.iter_mut().max_by_key(|(_, share, _)| *share) {
-        *share = share.saturating_add_signed(rest);
-    }
-    shares.into_iter().map(|(pool, share, _)| (pool, u8::try_from(share).unwrap_or(100))).collect()
 }
 
 #[cfg(test)]
@@ -113,7 +89,7 @@ mod tests {
     fn the_target_is_raised_before_the_other_side_is_lowered() {
         let pools = pools(vec![server("b1", 1, 1, 0), server("b2", 1, 1, 0)], vec![server("g1", 0, 0, 8)]);
         assert_eq!(
-            commands("be", &pools, &shares(0, 100)),
+            commands("be", &pools, &shares(0, 100)).concat(),
             [
                 "set server be/g1 weight 100",
                 "set server be/g1 state ready",
@@ -126,7 +102,7 @@ mod tests {
     #[test]
     fn maintenance_is_left_to_the_person_who_began_it() {
         let pools = pools(vec![server("b1", 1, 1, 0)], vec![server("g1", 0, 1, 0), server("g2", 0, 1, 1)]);
-        let said = commands("be", &pools, &shares(0, 100));
+        let said = commands("be", &pools, &shares(0, 100)).concat();
         assert!(!said.iter().any(|command| command.contains("g2 state")), "{said:?}");
     }
 
@@ -137,22 +113,6 @@ mod tests {
         assert_eq!((set["b1"], set["b2"], set["g1"]), (256, 128, 43));
         let set: BTreeMap<_, _> = weights(&pools, &shares(100, 0)).into_iter().collect();
         assert_eq!((set["b1"], set["b2"], set["g1"]), (100, 50, 0));
-    }
-
-    #[test]
-    fn percent_always_adds_up_and_hides_nobody() {
-        let of = |sums: &[u64]| -> Vec<u8> {
-            let named = sums.iter().enumerate().map(|(at, sum)| (at.to_string(), *sum)).collect();
-            percent(named).into_values().collect()
-        };
-        assert_eq!(of(&[0, 0]), [0, 0]);
-        assert_eq!(of(&[100, 0]), [100, 0]);
-        assert_eq!(of(&[1, 1, 1]), [34, 33, 33]);
-        assert_eq!(of(&[256, 1]), [99, 1]);
-        assert_eq!(of(&[2560, 1, 1, 1]), [97, 1, 1, 1]);
-        for sums in [[3, 5, 11], [1, 99, 900], [7, 7, 1]] {
-            assert_eq!(of(&sums).iter().map(|share| u32::from(*share)).sum::<u32>(), 100, "{sums:?}");
-        }
     }
 
     #[test]

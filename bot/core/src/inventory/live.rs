@@ -81,6 +81,20 @@ impl Live {
     }
 }
 
+/// Percentage points that a share other than 0 and 100 may be off: weights are whole numbers.
+const TOLERANCE: u8 = 1;
+
+/// Whether two routings are the same as far as weights can tell. Pools that are not mentioned carry nothing; nothing and
+/// everything are exact.
+pub fn near(a: &Shares, b: &Shares) -> bool {
+    let share = |of: &Shares, pool: &String| of.get(pool).copied().unwrap_or(0);
+    a.keys().chain(b.keys()).all(|pool| {
+        let (one, other) = (share(a, pool), share(b, pool));
+        let exact = |share: u8| matches!(share, 0 | 100);
+        one == other || (!exact(one) && !exact(other) && one.abs_diff(other) <= TOLERANCE)
+    })
+}
+
 /// All traffic to one pool of those in `shares`.
 pub fn all_to(pool: &str, shares: &Shares) -> Shares {
     shares.keys().map(|name| (name.clone(), if name == pool { 100 } else { 0 })).collect()
@@ -109,6 +123,8 @@ mod tests {
         assert_eq!(live.set(), [(&digest('a'), 90), (&digest('b'), 5)].into());
         assert_eq!(live.unknown_share(), 5);
         assert_eq!(live.pools_with(&digest('d')).collect::<Vec<_>>(), ["d"]);
+        assert!(near(&live.shares, &[("a".into(), 91), ("b".into(), 4), ("c".into(), 5)].into()));
+        assert!(!near(&live.shares, &[("a".into(), 90), ("b".into(), 10)].into()));
         assert_eq!(all_to("d", &live.shares).values().map(|s| u32::from(*s)).sum::<u32>(), 100);
     }
 }

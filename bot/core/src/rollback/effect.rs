@@ -17,9 +17,18 @@ pub enum Effect {
     /// Can the move happen? Yields `PreflightDone`.
     Preflight { to: Shares, digest: Digest, without: Vec<String> },
     /// Move traffic. Yields `Applied`.
-    Apply { to: Shares, digest: Digest, without: Vec<String> },
+    Apply {
+        to: Shares,
+        digest: Digest,
+        without: Vec<String>,
+        /// The routing that was read last: whatever is elsewhere was moved by another hand.
+        #[serde(default)]
+        from: Option<Shares>,
+    },
     /// Read the move back, repeatedly until it settles, or just once. Yields `ShiftRead`.
     ReadShift { to: Shares, digest: Digest, without: Vec<String>, once: bool },
+    /// Between two steps: is traffic where the last one put it and, if `target`, is the target well? Yields `Watched`.
+    Watch { to: Shares, target: bool },
     /// One look at health and metrics. Yields `Observed`.
     Observe { since: At, to: Shares, failing_since: Option<At> },
     /// Where is traffic now? Yields `TrafficRead`.
@@ -39,6 +48,7 @@ impl Effect {
             Self::Preflight { .. } => "preflight",
             Self::Apply { .. } => "apply",
             Self::ReadShift { .. } => "read_shift",
+            Self::Watch { .. } => "watch",
             Self::Observe { .. } => "observe",
             Self::ReadTraffic => "read_traffic",
             Self::Page { .. } => "page",
@@ -47,13 +57,14 @@ impl Effect {
     }
 
     /// Kinds that this build can run.
-    pub const KINDS: [&'static str; 10] = [
+    pub const KINDS: [&'static str; 11] = [
         "survey",
         "reread",
         "fetch",
         "preflight",
         "apply",
         "read_shift",
+        "watch",
         "observe",
         "read_traffic",
         "page",
@@ -80,7 +91,7 @@ pub enum Timer {
     Answer,
     /// The proposal is too old to be believed.
     Expiry,
-    /// The shift takes too long.
+    /// The shift, or one step of it, takes too long.
     Shift,
     /// Time for recovery is up.
     Recover,

@@ -121,14 +121,28 @@ pub enum Applied {
     Failed {
         detail: String,
     },
+    /// Traffic was not where it was read before: somebody else moved it. Nothing more was written.
+    Conflict {
+        detail: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "shift")]
 pub enum ShiftReading {
-    Settled { shares: Shares },
-    NotSettled { shares: Shares, detail: String },
-    Unreadable { detail: String },
+    Settled {
+        shares: Shares,
+        /// What an engineer should know of it: it would not survive a reload.
+        #[serde(default)]
+        warnings: Vec<String>,
+    },
+    NotSettled {
+        shares: Shares,
+        detail: String,
+    },
+    Unreadable {
+        detail: String,
+    },
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +182,11 @@ pub enum Event {
     },
     ShiftRead {
         reading: ShiftReading,
+    },
+    /// A look between two steps of a shift.
+    Watched {
+        observation: Observation,
+        traffic: TrafficNow,
     },
     Observed {
         observation: Observation,
@@ -279,6 +298,7 @@ impl Event {
             Self::PreflightDone { .. } => "preflight_done",
             Self::Applied { .. } => "applied",
             Self::ShiftRead { .. } => "shift_read",
+            Self::Watched { .. } => "watched",
             Self::Observed { .. } => "observed",
             Self::TrafficRead { .. } => "traffic_read",
             Self::Paged { .. } => "paged",

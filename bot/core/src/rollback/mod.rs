@@ -4,6 +4,7 @@
 mod effect;
 mod event;
 mod machine;
+mod pace;
 mod policy;
 mod refusal;
 mod state;
@@ -14,9 +15,10 @@ pub use event::{
     TrafficNow,
 };
 pub use machine::{Step, open, step};
+pub use pace::Pace;
 pub use policy::{Approval, Policy};
 pub use refusal::Refusal;
-pub use state::{Alerting, End, Kind, Page, Phase, Proposal, Rollback, Why};
+pub use state::{Alerting, End, Kind, Page, Phase, Proposal, Rollback, Sent, Why};
 
 /// Version of event bodies written by this build; a replica takes no newer ones.
 pub const EVENT_VERSION: i64 = 1;

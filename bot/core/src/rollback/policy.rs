@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Pace;
 use crate::Millis;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +22,10 @@ pub struct Policy {
     pub requester_may_approve: bool,
     pub expires_after: Millis,
     pub answer_within: Millis,
+    /// For a shift, or one step of it.
     pub shift_within: Millis,
+    #[serde(default)]
+    pub pace: Pace,
     pub recover_within: Millis,
     /// Between two observations.
     pub every: Millis,
@@ -42,6 +46,7 @@ impl Default for Policy {
             expires_after: 30 * MIN,
             answer_within: 5 * MIN,
             shift_within: 2 * MIN,
+            pace: Pace::default(),
             recover_within: 5 * MIN,
             every: 5_000,
             good_in_a_row: 3,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Policy;
+use super::{Policy, pace::same as same_routing};
 use crate::{
     Actor, Artifact, At, Digest, Millis, RollbackId, ServiceId, Shares, ThreadId,
     inventory::{
@@ -62,6 +62,19 @@ pub enum Phase {
     Shifting {
         applies: u32,
         overdue: bool,
+        /// The routing of this step, where the shift goes in steps; else the proposal's.
+        #[serde(default)]
+        leg: Option<Shares>,
+        /// What became of the last request.
+        #[serde(default)]
+        sent: Sent,
+    },
+    /// Between two steps of a shift.
+    Holding {
+        since: At,
+        /// Looks in a row that showed the target to be bad.
+        bad: u32,
+        last: Box<Observation>,
     },
     Observing {
         since: At,
@@ -83,6 +96,21 @@ pub enum Phase {
     },
 }
 
+/// What is known of a request to move traffic.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "sent")]
+pub enum Sent {
+    /// No answer yet, or one from which nothing follows.
+    #[default]
+    Open,
+    /// It was taken: what is read back otherwise was done by another hand.
+    Accepted,
+    /// It was refused.
+    Refused,
+    /// Traffic was elsewhere already.
+    Conflict { detail: String },
+}
+
 impl Phase {
     pub fn word(&self) -> &'static str {
         match self {
@@ -92,6 +120,7 @@ impl Phase {
             Self::Fetching => "fetching",
             Self::Preflight => "preflight",
             Self::Shifting { .. } => "shifting",
+            Self::Holding { .. } => "holding",
             Self::Observing { .. } => "observing",
             Self::Stopping { .. } => "stopping",
             Self::Escalated { .. } => "escalated",
@@ -133,6 +162,11 @@ pub enum Why {
     },
     /// What was done can't be read back.
     OutcomeUnknown {
+        detail: String,
+    },
+    /// In the middle of a shift in steps.
+    TargetBad {
+        shares: Shares,
         detail: String,
     },
     NotRecovered {
@@ -270,11 +304,4 @@ impl Rollback {
     pub fn is_there(&self, shares: &Shares) -> bool {
         self.proposal.as_ref().is_some_and(|p| same_routing(&p.to, shares))
     }
-}
-
-/// Pools that are not mentioned carry nothing.
-pub(super) fn same_routing(a: &Shares, b: &Shares) -> bool {
-    let used =
-        |s: &Shares| s.iter().filter(|(_, v)| **v > 0).map(|(k, v)| (k.clone(), *v)).collect::<Shares>();
-    used(a) == used(b)
 }

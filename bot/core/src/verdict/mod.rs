@@ -107,6 +107,18 @@ pub fn judge(seen: &Observation, since: At) -> Quality {
     Quality::Good
 }
 
+/// What shows, by itself, that what was looked at is not well: a failing check, or a rate above its limit. None says only that
+/// nothing bad was seen.
+pub fn trouble(seen: &Observation) -> Option<String> {
+    let probes = seen.probes.iter().filter(|p| !p.healthy).map(|p| format!("{}: {}", p.name, p.detail));
+    let metrics = seen.metrics.iter().filter_map(|m| {
+        let rate = m.comparable().filter(|rate| *rate > m.limit)?;
+        Some(format!("{}: {:.1} %, at most {:.1} % is good", m.name, rate * 100.0, m.limit * 100.0))
+    });
+    let all: Vec<_> = probes.chain(metrics).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
 /// What all observations so far say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

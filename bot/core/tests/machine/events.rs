@@ -35,6 +35,7 @@ fn outcomes(state: &Rollback) -> Vec<(String, Event)> {
     let shift = |reading| Event::ShiftRead { reading };
     let stuck = |effect: &str| Event::EffectStuck { effect: effect.into(), detail: "because".into() };
     let seen = |healthy, traffic| Event::Observed { observation: look(healthy, Some(0.0), since), traffic };
+    let looked = |healthy, traffic| Event::Watched { observation: look(healthy, None, since), traffic };
     let mut list = named(vec![
         ("found", Event::Surveyed { found: found(survey()) }),
         ("no candidate", Event::Surveyed { found: found(nothing_found()) }),
@@ -57,15 +58,23 @@ fn outcomes(state: &Rollback) -> Vec<(String, Event)> {
         ("unreachable", Event::PreflightDone { preflight: unreachable }),
         ("accepted", Event::Applied { applied: Applied::Accepted }),
         ("unknown", Event::Applied { applied: Applied::Unknown { detail: detail() } }),
+        ("conflict", Event::Applied { applied: Applied::Conflict { detail: detail() } }),
         ("failed", Event::Applied { applied: Applied::Failed { detail: detail() } }),
-        ("settled", shift(ShiftReading::Settled { shares: to("blue") })),
-        ("settled elsewhere", shift(ShiftReading::Settled { shares: to("green") })),
+        ("settled", shift(ShiftReading::Settled { shares: to("blue"), warnings: vec![] })),
+        ("settled elsewhere", shift(ShiftReading::Settled { shares: to("green"), warnings: vec![] })),
         ("not settled", shift(ShiftReading::NotSettled { shares: to("green"), detail: detail() })),
         ("unreadable", shift(ShiftReading::Unreadable { detail: detail() })),
         ("good", seen(true, TrafficNow::AsExpected)),
         ("bad", seen(false, TrafficNow::AsExpected)),
         ("elsewhere", seen(true, TrafficNow::Elsewhere { shares: to("green"), detail: detail() })),
         ("unreadable", seen(true, TrafficNow::Unreadable { detail: detail() })),
+        ("good look between steps", looked(true, TrafficNow::AsExpected)),
+        ("bad look between steps", looked(false, TrafficNow::AsExpected)),
+        (
+            "elsewhere between steps",
+            looked(true, TrafficNow::Elsewhere { shares: to("green"), detail: detail() }),
+        ),
+        ("unreadable between steps", looked(true, TrafficNow::Unreadable { detail: detail() })),
         ("read", Event::TrafficRead { shares: Some(to("green")), detail: detail() }),
         ("unreadable", Event::TrafficRead { shares: None, detail: detail() }),
         ("rung", Event::Paged { escalation, target, failed: None }),

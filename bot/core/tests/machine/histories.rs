@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lastgood_core::rollback::{Approval, Event, Kind, Opening, Phase, Policy, open, step};
+use lastgood_core::rollback::{Approval, Event, Kind, Opening, Pace, Phase, Policy, open, step};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 use crate::{
@@ -31,10 +31,13 @@ prop_compose! {
         undo in prop::bool::weighted(0.15),
         good_in_a_row in 0u32..4,
         linked in any::<bool>(),
+        steps in prop::collection::vec(1u8..=100, 0..4),
+        watch in any::<bool>(),
     ) -> Opening {
         let approval = if auto { Approval::None } else { Approval::Required };
         let policy = Policy {
-            approval, approvals, pagers, requester_may_approve: own, good_in_a_row, ..policy()
+            approval, approvals, pagers, requester_may_approve: own, good_in_a_row,
+            pace: Pace { steps, every: 2_000, watch }, ..policy()
         };
         let mut opening = opening(policy);
         if asked { opening.by = Some(actor("ana")); }

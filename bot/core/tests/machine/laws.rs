@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use lastgood_core::{
     Digest, Shares,
+    inventory::live::near,
     rollback::{
-        Approval, Change, Effect, End, Event, Fetched, Kind, Phase, Preflighted, Refusal, Rollback,
+        Approval, Change, Effect, End, Event, Fetched, Kind, Phase, Preflighted, Refusal, Rollback, Sent,
         ShiftReading, Timer, TrafficNow,
     },
     verdict::{Quality, judge},
@@ -121,8 +122,10 @@ fn votes_are_enough(taken: &Taken) {
             let own = now.by.as_ref().is_some_and(|by| ids.contains(&by.id));
             assert!(policy.requester_may_approve || !own, "the requester's vote counted");
         }
-        Event::RetryAsked { standing, .. } => {
-            assert!(standing.approver && before.approved_at.is_some(), "a retry of what was never approved");
+        Event::RetryAsked { by, standing } => {
+            let commands = before.commander.as_ref().is_some_and(|commander| commander.id == by.id);
+            assert!(standing.approver || standing.commander || commands, "anybody's retry counted");
+            assert!(before.approved_at.is_some(), "a retry of what was never approved");
         }
         other => panic!("{} decided", other.kind()),
     }
@@ -169,7 +172,8 @@ fn marks_follow_traffic(history: &mut History, taken: &Taken) {
     if let (End::Recovered, Kind::Back, Some(digest)) = (end, &now.kind, failing) {
         assert_eq!(history.marks.get(digest), Some(&Some(false)), "recovered, and not marked for good");
     } else if now.moved {
-        let lifted = history.marks.values().any(Option::is_none);
+        // Where what fails is not known (any more), there is nothing to mark.
+        let lifted = failing.is_some() && history.marks.values().any(Option::is_none);
         assert!(!lifted || history.marks.values().any(Option::is_some), "moved, and the mark is gone");
     } else {
         assert!(history.marks.values().all(Option::is_none), "nothing moved, and a mark is left");
@@ -206,6 +210,7 @@ fn nothing_moves_unprepared(history: &mut History, taken: &Taken) {
             assert!(now.before.is_some() && now.approved_at.is_some() && now.moved);
             assert_eq!(Some(digest), now.target().map(|target| &target.digest));
             assert!(to.values().map(|share| u32::from(*share)).sum::<u32>() == 100, "shifts to {to:?}");
+            steps_lead_onward(taken, to);
             history.applied = true;
             let kept = history.before.get_or_insert_with(|| now.before.clone().unwrap());
             assert_eq!(Some(&*kept), now.before.as_ref(), "the way back was overwritten");
@@ -215,6 +220,34 @@ fn nothing_moves_unprepared(history: &mut History, taken: &Taken) {
         assert_eq!(history.before, now.before, "the way back was overwritten");
         let unmoved = matches!(&taken.event, Event::TrafficRead { shares: Some(s), .. } if Some(s) == now.before.as_ref());
         assert!(now.moved || !before.moved || unmoved, "moved, and forgotten");
+    }
+}
+
+/// No step goes back on the way, none is taken on a doubt, and what another hand moved is left to a person.
+fn steps_lead_onward(taken: &Taken, leg: &Shares) {
+    let (before, now) = (&taken.before, &taken.step.state);
+    let goal = &now.proposal.as_ref().unwrap().to;
+    let away = |from: &Shares, pool: &str| {
+        let share = |of: &Shares| of.get(pool).copied().unwrap_or(0);
+        share(from).abs_diff(share(goal))
+    };
+    let known = now.shares.as_ref().filter(|s| s.values().map(|v| u32::from(*v)).sum::<u32>() == 100);
+    for pool in leg.keys().filter(|_| known.is_some()) {
+        assert!(away(leg, pool) <= away(known.unwrap(), pool), "{pool}: a step back to {leg:?}");
+    }
+    match &taken.event {
+        Event::Watched { observation, traffic } => {
+            assert!(observation.probes.iter().all(|probe| probe.healthy), "a step on a doubt");
+            assert_eq!(*traffic, TrafficNow::AsExpected);
+        }
+        Event::ShiftRead { reading: ShiftReading::NotSettled { shares, .. } } => {
+            assert!(
+                matches!(&before.phase, Phase::Shifting { sent: Sent::Open, .. })
+                    && before.shares.as_ref().is_some_and(|last| near(last, shares)),
+                "fights for {leg:?}"
+            );
+        }
+        _ => {}
     }
 }
 
@@ -234,7 +267,7 @@ fn recovery_was_seen(log: &[Taken]) {
         })
         .unwrap();
     let verified = log[..=start].iter().any(|taken| {
-        matches!(&taken.event, Event::ShiftRead { reading: ShiftReading::Settled { shares } }
+        matches!(&taken.event, Event::ShiftRead { reading: ShiftReading::Settled { shares, .. } }
             if taken.step.state.phase.word() == "observing" && taken.step.state.is_there(shares))
     });
     assert!(verified, "recovered without a verified shift");
@@ -260,6 +293,7 @@ fn late_outcomes_are_stale(world: &World) {
         Event::PreflightDone { .. } => Some("preflight"),
         Event::Applied { .. } => Some("apply"),
         Event::ShiftRead { .. } => Some("read_shift"),
+        Event::Watched { .. } => Some("watch"),
         Event::Observed { .. } => Some("observe"),
         Event::TrafficRead { .. } => Some("read_traffic"),
         _ => None,

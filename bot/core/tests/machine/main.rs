@@ -9,5 +9,6 @@ mod histories;
 mod kit;
 mod laws;
 mod regressions;
+mod steps;
 mod table;
 mod world;

@@ -225,7 +225,8 @@ fn the_same_routing_with_other_bytes_is_not_there_yet() {
 
 #[test]
 fn settled_somewhere_else_is_not_believed() {
-    let elsewhere = Event::ShiftRead { reading: ShiftReading::Settled { shares: to("green") } };
+    let elsewhere =
+        Event::ShiftRead { reading: ShiftReading::Settled { shares: to("green"), warnings: vec![] } };
     assert!(matches!(Story::start().shifting().then(elsewhere).why(), Why::ShiftFailed { .. }));
 }
 

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, fmt::Write};
 use lastgood_core::{
     RollbackId,
     rollback::{
-        Change, Decision, End, Event, Fetched, Phase, Policy, Preflighted, Refusal, Rollback, ShiftReading,
-        Step, Why, open, step,
+        Change, Decision, End, Event, Fetched, Pace, Phase, Policy, Preflighted, Refusal, Rollback,
+        ShiftReading, Step, Why, open, step,
     },
     verdict::Verdict,
 };
@@ -30,8 +30,19 @@ fn way() -> Vec<(String, Rollback)> {
     let fetching = go(&deciding, Event::DecisionRead { decision: Decision::Unchanged });
     let preflight = go(&fetching, Event::Fetched { fetched: Fetched::Present { detail: String::new() } });
     let ready = Preflighted::Ready { before: to("green"), warnings: vec![] };
-    let shifting = go(&preflight, Event::PreflightDone { preflight: ready });
-    let settled = ShiftReading::Settled { shares: to("blue") };
+    let shifting = go(&preflight, Event::PreflightDone { preflight: ready.clone() });
+    let settled = ShiftReading::Settled { shares: to("blue"), warnings: vec![] };
+    let in_steps =
+        Policy { pace: Pace { steps: vec![10, 100], every: 0, watch: true }, ..preflight.policy.clone() };
+    let first = go(
+        &Rollback { policy: in_steps, ..preflight.clone() },
+        Event::PreflightDone { preflight: ready.clone() },
+    );
+    let tenth = ShiftReading::Settled {
+        shares: [("blue".into(), 10), ("green".into(), 90)].into(),
+        warnings: vec![],
+    };
+    let holding = go(&first, Event::ShiftRead { reading: tenth });
     let observing = go(&shifting, Event::ShiftRead { reading: settled });
     let stopping = go(&observing, Event::StopAsked { by: actor("bo"), standing: approver() });
     let mut doubted = survey();
@@ -47,6 +58,7 @@ fn way() -> Vec<(String, Rollback)> {
         ("fetching", fetching),
         ("preflight", preflight),
         ("shifting", shifting),
+        ("holding between two steps", holding),
         ("observing", observing),
         ("stopping", stopping),
     ]
@@ -69,6 +81,7 @@ fn whys() -> Vec<(&'static str, Why)> {
         ("shift failed", Why::ShiftFailed { detail: detail() }),
         ("partly shifted", Why::PartlyShifted { shares: to("blue"), detail: detail() }),
         ("outcome unknown", Why::OutcomeUnknown { detail: detail() }),
+        ("target bad", Why::TargetBad { shares: to("blue"), detail: detail() }),
         ("not recovered", Why::NotRecovered { verdict: Verdict::NotRecovered }),
         ("moved by another hand", Why::MovedByAnotherHand { shares: to("green"), detail: detail() }),
         ("another release", Why::AnotherRelease { artifact: artifact('e'), by: None }),
@@ -92,7 +105,7 @@ fn ends() -> Vec<End> {
 /// Every state that differs in what it takes.
 fn states() -> Vec<(String, Rollback)> {
     let mut list = way();
-    let [proposed, preflight, observing] = [1, 6, 8].map(|index| list[index].1.clone());
+    let [proposed, preflight, observing] = [1, 6, 9].map(|index| list[index].1.clone());
     let before_vote = ["no candidate", "expired"];
     let before_shift =
         ["router unreadable", "artifact missing", "preflight refused", "instances unreachable"];

@@ -187,6 +187,7 @@ impl World {
             Effect::Apply { .. } | Effect::ReadShift { .. } | Effect::ReadTraffic => {
                 shifted(effect, good, bad)
             }
+            Effect::Watch { to, .. } => watched(to, good, bad),
             Effect::Observe { since, .. } => observed(*since, good, bad),
             Effect::Page { escalation, target, .. } => {
                 Event::Paged { escalation: *escalation, target: *target, failed: (!good).then(detail) }
@@ -228,13 +229,14 @@ fn shifted(effect: &Effect, good: bool, bad: usize) -> Event {
             applied: match bad {
                 _ if good => Applied::Accepted,
                 0..4 => Applied::Unknown { detail: detail() },
+                4 => Applied::Conflict { detail: detail() },
                 _ => Applied::Failed { detail: detail() },
             },
         },
         Effect::ReadShift { to: wanted, .. } => Event::ShiftRead {
             reading: match bad {
-                _ if good => ShiftReading::Settled { shares: wanted.clone() },
-                0 => ShiftReading::Settled { shares: to("nowhere") },
+                _ if good => ShiftReading::Settled { shares: wanted.clone(), warnings: vec![] },
+                0 => ShiftReading::Settled { shares: to("nowhere"), warnings: vec![detail()] },
                 1..4 => ShiftReading::NotSettled { shares: to("green"), detail: detail() },
                 4..6 => ShiftReading::NotSettled { shares: halves(), detail: detail() },
                 _ => ShiftReading::Unreadable { detail: detail() },
@@ -285,6 +287,18 @@ fn observed(since: At, good: bool, bad: usize) -> Event {
     Event::Observed { observation, traffic }
 }
 
+fn watched(wanted: &lastgood_core::Shares, good: bool, bad: usize) -> Event {
+    let well = look(true, None, 0);
+    let (observation, traffic) = match bad {
+        _ if good => (well, TrafficNow::AsExpected),
+        0..3 => (look(false, None, 0), TrafficNow::AsExpected),
+        3..5 => (well, TrafficNow::Unreadable { detail: "timed out".into() }),
+        5 => (look(true, Some(0.9), 0), TrafficNow::AsExpected),
+        _ => (well, TrafficNow::Elsewhere { shares: halves(), detail: format!("not {wanted:?}") }),
+    };
+    Event::Watched { observation, traffic }
+}
+
 /// Effects of which the phase waits for one.
 pub fn awaited(phase: &Phase) -> BTreeSet<&'static str> {
     match phase {
@@ -293,6 +307,7 @@ pub fn awaited(phase: &Phase) -> BTreeSet<&'static str> {
         Phase::Fetching => ["fetch"].into(),
         Phase::Preflight => ["preflight"].into(),
         Phase::Shifting { .. } => ["apply", "read_shift"].into(),
+        Phase::Holding { .. } => ["watch"].into(),
         Phase::Observing { .. } => ["observe"].into(),
         Phase::Stopping { .. } => ["read_traffic"].into(),
         Phase::Proposed { .. } | Phase::Escalated { .. } | Phase::Ended { .. } => [].into(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lastgood_adapters::duration::Span;
+use lastgood_core::Strategy;
 
 use super::Rules;
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     config::{
         problem::Path,
         sections::Config,
-        service::{Health, Service},
+        service::{Health, Pool, Service},
     },
     inbound::matcher::{Labels, Matcher},
 };
@@ -49,6 +50,7 @@ impl Rules<'_> {
             self.artifacts(&at, service);
             self.pools(&at, service);
             self.times(&at, service);
+            self.steps(&at, service);
             self.health(&at.then("health"), &service.health);
             self.sections(&at, service);
         }
@@ -70,6 +72,9 @@ impl Rules<'_> {
             }
             for (index, check) in pool.health.iter().enumerate() {
                 self.section(&at.then("health").then(index), check);
+            }
+            for (index, metric) in pool.metrics.iter().enumerate() {
+                self.section(&at.then("metrics").then(index), metric);
             }
         }
         let at = at.then("health");
@@ -176,6 +181,29 @@ impl Rules<'_> {
         if service.answer_within > service.expires_after {
             let what = "longer than expires_after: an unanswered proposal would end before it pages";
             self.warn(at.then("answer_within"), what, format!("expires_after is {}", service.expires_after));
+        }
+    }
+
+    /// A shift in steps.
+    fn steps(&mut self, at: &Path, service: &Service) {
+        let Some(shift) = &service.shift else { return };
+        let at = at.then("shift");
+        if !shift.steps.is_sorted_by(|a, b| a.0 < b.0) {
+            self.problem(at.then("steps"), "each step has to go further than the one before");
+        }
+        if shift.steps.is_empty() {
+            self.advise(at.then("steps"), "empty", "leave `shift` out to move all traffic at once");
+        }
+        if shift.every.0.is_zero() {
+            self.problem(at.then("every"), "must be longer than nothing");
+        }
+        if service.traffic.strategy == Strategy::Rolling {
+            self.problem(at.clone(), "a rolling update has steps of its own");
+        }
+        let seen = |pool: &Pool| !pool.health.is_empty() || !pool.metrics.is_empty();
+        if shift.watch && !service.pools.values().any(seen) {
+            let advice = "give the pools `health` or `metrics` of their own, or say watch = false";
+            self.warn(at.then("watch"), "there is nothing to watch the target by", advice);
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use lastgood_adapters::{
     Check, Fault,
-    traffic::{Capacity, Move, Observation, Preflight, Progress, Shifter},
+    traffic::{Capacity, Move, Observation, Preflight, Progress, Said, Shifter},
 };
 use lastgood_core::Shares;
 
@@ -97,7 +97,7 @@ impl Shifter for SwitchShifter {
         }
     }
 
-    async fn apply(&self, wanted: &Move) -> Result<(), Fault> {
+    async fn apply(&self, wanted: &Move, _: &Said) -> Result<(), Fault> {
         let green = self.green(wanted).map_err(Fault::Invalid)?;
         self.switch.want(green);
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lastgood_adapters::{
     metrics::Metrics as _,
-    traffic::{Move, Observation, Preflight, Progress, Shifter as _},
+    traffic::{Move, Observation, Preflight, Progress, Said, Shifter as _},
 };
 use lastgood_core::Shares;
 use sha2::Digest as _;
@@ -19,7 +19,7 @@ fn clock() -> Now {
 
 fn all_to(pool: &str) -> Move {
     let shares = [BLUE, GREEN].map(|name| (name.to_owned(), if name == pool { 100 } else { 0 }));
-    Move { shares: Shares::from(shares), digest: String::new(), without: Vec::new() }
+    Move { shares: Shares::from(shares), ..Move::default() }
 }
 
 async fn settled(shifter: &SwitchShifter, wanted: &Move) -> (Observation, BTreeSet<u8>) {
@@ -46,8 +46,8 @@ async fn rate_after_shift(scenario: Scenario) -> f64 {
     let back = all_to(BLUE);
     assert_eq!(shifter.preflight(&all_to(GREEN)).await.unwrap(), Preflight::AlreadyThere);
     assert_eq!(shifter.preflight(&back).await.unwrap(), Preflight::Ready { warnings: vec![] });
-    shifter.apply(&back).await.unwrap();
-    shifter.apply(&back).await.unwrap();
+    shifter.apply(&back, &Said::default()).await.unwrap();
+    shifter.apply(&back, &Said::default()).await.unwrap();
     let (seen, on_the_way) = settled(&shifter, &back).await;
     assert_eq!(seen.shares[BLUE], 100);
     assert!(on_the_way.len() > 5, "moved gradually: {on_the_way:?}");
@@ -84,10 +84,10 @@ async fn a_move_that_makes_no_sense_is_refused() {
         (Shares::from([("red".into(), 100)]), "the switch has no pool \"red\""),
         (Shares::from([(BLUE.into(), 60), (GREEN.into(), 60)]), "shares add up to 120 %, not to 100 %"),
     ] {
-        let wanted = Move { shares, digest: String::new(), without: Vec::new() };
+        let wanted = Move { shares, ..Move::default() };
         let refused = Preflight::Refused { reasons: vec![reason.to_owned()] };
         assert_eq!(shifter.preflight(&wanted).await.unwrap(), refused);
-        assert!(shifter.apply(&wanted).await.is_err());
+        assert!(shifter.apply(&wanted, &Said::default()).await.is_err());
     }
     world.stop().await;
 }

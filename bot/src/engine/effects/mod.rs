@@ -60,10 +60,13 @@ pub(super) async fn run(engine: &Engine, claimed: &Claimed) -> Outcome {
         Effect::Reread => survey::reread(&job).await,
         Effect::Fetch { digest } => shift::fetch(&job, digest).await,
         Effect::Preflight { to, digest, without } => shift::preflight(&job, to, digest, without).await,
-        Effect::Apply { to, digest, without } => shift::apply(&job, to, digest, without).await,
+        Effect::Apply { to, digest, without, from } => {
+            shift::apply(&job, to, digest, without, from.as_ref()).await
+        }
         Effect::ReadShift { to, digest, without, once } => {
             shift::read(&job, to, digest, without, *once).await
         }
+        Effect::Watch { to, target } => observe::watch(&job, to, *target).await,
         Effect::Observe { since, to, failing_since } => {
             observe::observe(&job, *since, to, *failing_since).await
         }

@@ -3,7 +3,7 @@
 use futures_util::future::{join_all, join3};
 use lastgood_core::{
     At, Millis, Shares,
-    inventory::live::Live,
+    inventory::live::{Live, near},
     rollback::{Event, TrafficNow},
     verdict::{Measured, Observation, Probed},
 };
@@ -29,9 +29,35 @@ pub(super) async fn observe(job: &Job<'_>, _since: At, to: &Shares, failing_sinc
     Outcome::Event(Event::Observed { observation: Observation { probes, metrics }, traffic })
 }
 
+/// A look between two steps of a shift: at traffic and, if `target`, at the pools that are to get all of it in the end.
+pub(super) async fn watch(job: &Job<'_>, to: &Shares, target: bool) -> Outcome {
+    let goal = job.state.proposal.as_ref().map(|proposal| &proposal.to).filter(|_| target);
+    let targets = goal.into_iter().flatten().filter(|(_, share)| **share > 0);
+    let pools: Vec<_> = targets.filter_map(|(name, _)| Some((name, job.service.pools.get(name)?))).collect();
+    let probes = join_all(pools.iter().flat_map(|(name, pool)| {
+        pool.health.iter().map(move |check| async move {
+            let (healthy, detail) = match check.probe().await {
+                Ok(detail) => (true, detail),
+                Err(fault) => (false, fault.to_string()),
+            };
+            Probed { name: format!("{name}: {}", check.name()), healthy, detail }
+        })
+    }));
+    let now = job.engine.now();
+    let failing_since = job.state.failing().and_then(|failing| failing.since);
+    let metrics = join_all(
+        pools
+            .iter()
+            .flat_map(|(_, pool)| &pool.metrics)
+            .map(|metric| measure(job, metric, now, failing_since)),
+    );
+    let (probes, metrics, traffic) = join3(probes, metrics, traffic(job, to)).await;
+    Outcome::Event(Event::Watched { observation: Observation { probes, metrics }, traffic })
+}
+
 async fn traffic(job: &Job<'_>, to: &Shares) -> TrafficNow {
     match job.service.shifter.observe().await {
-        Ok(seen) if job.state.is_there(&seen.shares) && seen.disagreement.is_none() => TrafficNow::AsExpected,
+        Ok(seen) if near(to, &seen.shares) && seen.disagreement.is_none() => TrafficNow::AsExpected,
         Ok(seen) => {
             let words =
                 |shares: &Shares| Live { shares: shares.clone(), pools: Default::default() }.describe();

@@ -2,7 +2,10 @@
 
 use futures_util::future::join_all;
 use lastgood_adapters::{Fault, traffic::Observation};
-use lastgood_core::inventory::live::{Live, Running};
+use lastgood_core::inventory::{
+    Phase,
+    live::{Live, Running},
+};
 
 use super::Job;
 use crate::store::{self, Result};
@@ -39,6 +42,7 @@ pub(super) async fn read(job: &Job<'_>) -> std::result::Result<Reading, Failed> 
         let running = settle(job, pool, serving, seen, &mut reading).await?;
         reading.live.pools.insert(pool.clone(), running);
     }
+    believed_routing(job, &observed, &mut reading).await?;
     Ok(reading)
 }
 
@@ -61,9 +65,31 @@ fn routing_notes(observed: &Observation, reading: &mut Reading) {
     if let Some(disagreement) = &observed.disagreement {
         reading.drift.push(format!("router instances route differently: {disagreement}"));
     }
+    reading.drift.extend(observed.warnings.iter().cloned());
     if observed.shares.values().all(|share| *share == 0) {
         reading.notes.push("no pool carries traffic now".into());
     }
+}
+
+/// Releases that are looked at for the newest one that names its pool: more than a canary's steps make.
+const RECENT: i64 = 20;
+
+/// Where the inventory says that traffic is, against where the router sends it: the newest full deployment is in a pool that
+/// has all of it, or (while a canary goes on) most of it.
+async fn believed_routing(job: &Job<'_>, observed: &Observation, reading: &mut Reading) -> Result<()> {
+    let db = job.engine.store.reader();
+    let newest = store::releases::newest(db, &job.service.id, RECENT).await?;
+    let believed = newest.into_iter().find(|release| release.phase == Phase::Live);
+    let believed = believed.and_then(|release| Some((release.artifact, release.pool?)));
+    let believed = believed.filter(|(_, pool)| observed.shares.get(pool) == Some(&0));
+    let served = observed.shares.values().any(|share| *share > 0);
+    if let (Some((artifact, pool)), true) = (believed, served) {
+        reading.drift.push(format!(
+            "the inventory says that {artifact} went live in {pool}, but the router sends {pool} nothing: {}",
+            reading.live.describe()
+        ));
+    }
+    Ok(())
 }
 
 /// What a pool runs, with everything that is doubtful about it.

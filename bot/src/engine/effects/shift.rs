@@ -1,22 +1,30 @@
 //! Fetch, preflight, apply, read back.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use lastgood_adapters::{
     Fault,
-    traffic::{Move, Observation, Preflight, Progress},
+    traffic::{Move, Observation, Preflight, Progress, Said},
 };
 use lastgood_core::{
     Digest, Millis, Shares,
     rollback::{Applied, Event, Fetched, Preflighted, ShiftReading},
 };
 
+use tokio::sync::watch;
+
 use super::Job;
-use crate::engine::executor::Outcome;
+use crate::{engine::executor::Outcome, store::write};
 
 /// How long passing errors are tried again, in milliseconds.
 const WITHIN: Millis = 10_000;
 /// Between two looks at a shift under way.
 const EVERY: Millis = 250;
+/// Between two lines of progress that are shown while a call lasts: each makes a chat platform edit a message.
+const SHOWN_EVERY: Duration = Duration::from_secs(1);
+/// Characters of such a line.
+const LONGEST: usize = 300;
 
 pub(super) async fn fetch(job: &Job<'_>, digest: &Digest) -> Outcome {
     let done = |fetched| Outcome::Event(Event::Fetched { fetched });
@@ -45,7 +53,13 @@ pub(super) async fn fetch(job: &Job<'_>, digest: &Digest) -> Outcome {
 }
 
 fn wanted(to: &Shares, digest: &Digest, without: &[String]) -> Move {
-    Move { shares: to.clone(), digest: digest.to_string(), without: without.to_vec() }
+    Move {
+        shares: to.clone(),
+        digest: digest.to_string(),
+        without: without.to_vec(),
+        from: None,
+        key: String::new(),
+    }
 }
 
 pub(super) async fn preflight(job: &Job<'_>, to: &Shares, digest: &Digest, without: &[String]) -> Outcome {
@@ -95,22 +109,56 @@ async fn sick_targets(job: &Job<'_>, to: &Shares) -> Vec<String> {
     join_all(checks).await.into_iter().flatten().collect()
 }
 
-pub(super) async fn apply(job: &Job<'_>, to: &Shares, digest: &Digest, without: &[String]) -> Outcome {
+pub(super) async fn apply(
+    job: &Job<'_>,
+    to: &Shares,
+    digest: &Digest,
+    without: &[String],
+    from: Option<&Shares>,
+) -> Outcome {
     let done = |applied| Outcome::Event(Event::Applied { applied });
     // The last safe point: from here on traffic may move.
     let time = match job.time_for_change().await {
         Ok(time) => time,
         Err(instead) => return instead,
     };
-    let wanted = wanted(to, digest, without);
-    match tokio::time::timeout(time, job.service.shifter.apply(&wanted)).await {
+    let wanted = Move { from: from.cloned(), key: job.claimed.id.clone(), ..wanted(to, digest, without) };
+    let said = Said::default();
+    let heard = said.subscribe();
+    let applied = tokio::time::timeout(time, job.service.shifter.apply(&wanted, &said));
+    let applied = tokio::select! {
+        applied = applied => applied,
+        never = tell(job, heard) => match never {},
+    };
+    match applied {
         Ok(Ok(())) => done(Applied::Accepted),
         Ok(Err(Fault::Unknown(detail))) => done(Applied::Unknown { detail }),
+        Ok(Err(fault @ Fault::Conflict(_))) => done(Applied::Conflict { detail: fault.to_string() }),
         Ok(Err(fault)) => match job.again(&fault, WITHIN) {
             Some(again) => again,
             None => done(Applied::Failed { detail: fault.to_string() }),
         },
         Err(_) => done(Applied::Unknown { detail: format!("no answer within {} s", time.as_secs()) }),
+    }
+}
+
+/// Shows what a long call says of itself, at most so often; ends with the call.
+async fn tell(job: &Job<'_>, mut heard: watch::Receiver<String>) -> std::convert::Infallible {
+    loop {
+        if heard.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        let line: String = heard.borrow_and_update().chars().take(LONGEST).collect();
+        let rollback = job.claimed.rollback;
+        let kept = write!(job.engine.store, |tx| {
+            tx.lock(&job.claimed.service).await?;
+            tx.set_progress(rollback, &line).await
+        });
+        if let Err(error) = kept {
+            // The shift itself does not depend on it.
+            tracing::warn!(%error, %rollback, "progress can't be shown");
+        }
+        tokio::time::sleep(SHOWN_EVERY).await;
     }
 }
 
@@ -124,7 +172,9 @@ pub(super) async fn read(
     let read = |reading| Outcome::Event(Event::ShiftRead { reading });
     let wanted = wanted(to, digest, without);
     match job.service.shifter.progress(&wanted).await {
-        Ok(Progress::Settled(seen)) => read(ShiftReading::Settled { shares: seen.shares }),
+        Ok(Progress::Settled(seen)) => {
+            read(ShiftReading::Settled { shares: seen.shares, warnings: seen.warnings })
+        }
         Ok(Progress::Moving { seen, detail }) if !once => {
             Outcome::Later { after: EVERY, progress: Some(under_way(&seen, to, &detail)), why: detail }
         }

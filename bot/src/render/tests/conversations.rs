@@ -227,7 +227,7 @@ fn undone() {
         .all([approve("ben", 1), unchanged(), present()])
         .take(Event::PreflightDone { preflight: Preflighted::Ready { before: to("blue"), warnings: vec![] } })
         .take(accepted())
-        .take(Event::ShiftRead { reading: ShiftReading::Settled { shares: to("green") } })
+        .take(Event::ShiftRead { reading: ShiftReading::Settled { shares: to("green"), warnings: vec![] } })
         .all([good(), good(), good()])
         .look();
     assert_snapshot!("undo", talk.said);

@@ -133,7 +133,7 @@ pub fn accepted() -> Event {
 }
 
 pub fn settled() -> Event {
-    Event::ShiftRead { reading: ShiftReading::Settled { shares: to("blue") } }
+    Event::ShiftRead { reading: ShiftReading::Settled { shares: to("blue"), warnings: vec![] } }
 }
 
 pub fn seen(rate: Option<f64>, covers_from: At, healthy: bool) -> Event {

@@ -182,6 +182,7 @@ impl Work {
             Phase::Fetching => &["fetch"],
             Phase::Preflight => &["preflight"],
             Phase::Shifting { .. } => &["apply", "read_shift"],
+            Phase::Holding { .. } => &["watch"],
             Phase::Observing { .. } => &["observe"],
             Phase::Stopping { .. } => &["read_traffic"],
             Phase::Proposed { .. } | Phase::Escalated { .. } | Phase::Ended { .. } => &[],
@@ -293,6 +294,9 @@ impl std::fmt::Display for Why {
             Self::PartlyShifted { detail, .. } => write!(f, "traffic is only partly shifted: {detail}"),
             Self::OutcomeUnknown { detail } => {
                 write!(f, "whether traffic moved can't be read back: {detail}")
+            }
+            Self::TargetBad { detail, .. } => {
+                write!(f, "the target itself is not well, so no more traffic is moved to it: {detail}")
             }
             Self::NotRecovered { verdict: Verdict::NoData } => {
                 f.write_str("after the shift there is no data to tell whether it recovered")

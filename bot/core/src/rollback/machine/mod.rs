@@ -6,6 +6,7 @@ mod escalate;
 mod observe;
 mod propose;
 mod shift;
+mod steps;
 
 use super::{
     effect::{Change, Effect, Request, Timer},
@@ -122,6 +123,7 @@ impl Work {
             Event::PreflightDone { preflight } => self.preflight_done(preflight),
             Event::Applied { applied } => self.applied(applied),
             Event::ShiftRead { reading } => self.shift_read(reading),
+            Event::Watched { observation, traffic } => self.watched(observation, traffic),
             Event::Observed { observation, traffic } => self.observed(observation, traffic),
             Event::TrafficRead { shares, detail } => self.traffic_read(shares.as_ref(), detail),
             Event::TimerFired { timer } => self.timer_fired(*timer),
@@ -139,6 +141,7 @@ impl Work {
             (Timer::Answer, Phase::Surveying | Phase::Proposed { .. }) => self.unanswered(),
             (Timer::Expiry, Phase::Proposed { .. }) => self.expired(),
             (Timer::Shift, Phase::Shifting { .. }) => self.shift_overdue(),
+            (Timer::Shift, Phase::Holding { .. }) => self.hold_overdue(),
             (Timer::Recover, Phase::Observing { .. }) => self.recover_overdue(),
             _ => Err(self.stale("timer")),
         }
@@ -202,7 +205,7 @@ impl Work {
                 self.propose_anew(format!("{artifact} was recorded as deployed meanwhile"));
                 Ok(())
             }
-            Phase::Shifting { .. } | Phase::Observing { .. } => {
+            Phase::Shifting { .. } | Phase::Holding { .. } | Phase::Observing { .. } => {
                 self.escalate(Why::AnotherRelease { artifact: artifact.clone(), by: by.map(str::to_owned) });
                 Ok(())
             }
@@ -314,6 +317,9 @@ impl Work {
             }
             Phase::Shifting { .. } => {
                 format!("{id} was approved{} and is shifting traffic now", self.approvers())
+            }
+            Phase::Holding { .. } => {
+                format!("{id} is shifting traffic in steps, and waits before the next one")
             }
             Phase::Observing { .. } => format!("{id} has shifted traffic and is watching health"),
             Phase::Stopping { by } => format!("{id} was stopped by {by}; traffic is being read"),

@@ -4,12 +4,13 @@ use super::{
     super::{
         effect::{Change, Effect, Timer},
         event::{Applied, Fetched, Preflighted, ShiftReading, Standing},
+        pace::{consistent, same as same_routing},
         refusal::Refusal,
-        state::{End, Kind, Phase, Why, same_routing},
+        state::{End, Kind, Phase, Sent, Why},
     },
     Taken, Work,
 };
-use crate::{Actor, Digest, Shares};
+use crate::{Actor, Digest, Shares, inventory::live::near};
 
 /// How often one move is asked for before a person has to look.
 const MAX_APPLIES: u32 = 3;
@@ -45,18 +46,24 @@ impl Work {
             return Err(self.stale("preflight"));
         }
         match preflight {
+            Preflighted::Ready { before, .. } if self.moved_since_the_vote(before) => {
+                let live = crate::inventory::live::Live { shares: before.clone(), ..Default::default() };
+                self.propose_anew(format!("traffic moved meanwhile: {}", live.describe()));
+            }
             Preflighted::Ready { before, warnings } => {
+                self.state.shares = Some(before.clone());
                 // The way back is kept before the first change, and a retry must not overwrite it.
                 self.state.before.get_or_insert_with(|| before.clone());
                 for warning in warnings {
-                    if !self.state.warnings.contains(warning) {
-                        self.state.warnings.push(warning.clone());
-                    }
+                    self.warn_once(warning);
                 }
-                self.shift();
+                self.next_step();
             }
             // Asked for before, by this run: its own move, which is still to be proven.
-            Preflighted::AlreadyThere if self.state.before.is_some() => self.shift(),
+            Preflighted::AlreadyThere if self.state.before.is_some() => {
+                self.state.shares = self.wanted().map(|(to, _)| to);
+                self.next_step();
+            }
             Preflighted::AlreadyThere => self.end(End::Superseded {
                 reason: "all traffic is on the target already: somebody else was faster".into(),
             }),
@@ -69,67 +76,109 @@ impl Work {
         Ok(())
     }
 
-    fn shift(&mut self) {
-        self.enter(Phase::Shifting { applies: 0, overdue: false });
+    /// Between the decision's last reading and the first change somebody else may have been at it. A run that has moved
+    /// traffic itself is past that.
+    fn moved_since_the_vote(&self, now: &Shares) -> bool {
+        let voted_on = self.state.proposal.as_ref().map(|proposal| &proposal.live.shares);
+        !self.state.moved && voted_on.is_some_and(|then| !same_routing(then, now))
+    }
+
+    /// The next routing on the way, or the last one once more when there is no way left to go.
+    pub(super) fn next_step(&mut self) {
+        let Some((to, _)) = self.wanted() else { return };
+        let before = self.state.before.clone().unwrap_or_default();
+        let now = self.state.shares.clone().unwrap_or_default();
+        let leg = self.state.policy.pace.next(&before, &now, &to).filter(|leg| !same_routing(leg, &to));
+        self.enter(Phase::Shifting { applies: 0, overdue: false, leg, sent: Sent::Open });
         self.timer(Timer::Shift, self.state.policy.shift_within);
         self.apply();
     }
 
+    /// Where this step leads.
+    fn goal(&self) -> Option<(Shares, Digest)> {
+        let (to, digest) = self.wanted()?;
+        match &self.state.phase {
+            Phase::Shifting { leg: Some(leg), .. } => Some((leg.clone(), digest)),
+            _ => Some((to, digest)),
+        }
+    }
+
     fn apply(&mut self) {
-        let Some((to, digest)) = self.wanted() else { return };
-        if let Phase::Shifting { applies, .. } = &mut self.state.phase {
+        let Some((to, digest)) = self.goal() else { return };
+        if let Phase::Shifting { applies, sent, .. } = &mut self.state.phase {
             *applies += 1;
+            *sent = Sent::Open;
         }
         self.state.moved = true;
-        self.ask(Effect::Apply { to, digest, without: self.state.without.clone() }, 0);
+        let from = self.state.shares.clone().filter(consistent);
+        self.ask(Effect::Apply { to, digest, without: self.state.without.clone(), from }, 0);
     }
 
     /// Whatever the answer was, the router is asked what is so now.
     pub(super) fn applied(&mut self, applied: &Applied) -> Taken {
-        let Phase::Shifting { overdue, .. } = self.state.phase else {
+        let Phase::Shifting { overdue, sent, .. } = &mut self.state.phase else {
             return Err(self.stale("shift"));
         };
+        *sent = match applied {
+            Applied::Accepted => Sent::Accepted,
+            Applied::Unknown { .. } => Sent::Open,
+            // A refusal stays a refusal: no second try, only the truth about where traffic is.
+            Applied::Failed { .. } => Sent::Refused,
+            Applied::Conflict { detail } => Sent::Conflict { detail: detail.clone() },
+        };
+        // What is under way after all gets the time it needs.
+        let once = *overdue || matches!(sent, Sent::Refused | Sent::Conflict { .. });
         if let Applied::Failed { detail } | Applied::Unknown { detail } = applied {
             self.state.warnings.push(detail.clone());
-        }
-        let once = overdue || !matches!(applied, Applied::Accepted);
-        if matches!(applied, Applied::Failed { .. }) {
-            // A refusal stays a refusal: no second try, only the truth about where traffic is.
-            self.state.phase = Phase::Shifting { applies: MAX_APPLIES, overdue };
         }
         self.read_shift(once);
         Ok(())
     }
 
     fn read_shift(&mut self, once: bool) {
-        let Some((to, digest)) = self.wanted() else { return };
+        let Some((to, digest)) = self.goal() else { return };
         self.ask(Effect::ReadShift { to, digest, without: self.state.without.clone(), once }, 0);
     }
 
     pub(super) fn shift_read(&mut self, reading: &ShiftReading) -> Taken {
-        let Phase::Shifting { applies, overdue } = self.state.phase else {
+        let Phase::Shifting { applies, overdue, leg, sent } = self.state.phase.clone() else {
             return Err(self.stale("reading of the shift"));
         };
         match reading {
-            ShiftReading::Settled { shares } if !self.state.is_there(shares) => {
+            ShiftReading::Settled { shares, .. }
+                if self.goal().is_none_or(|(goal, _)| !near(&goal, shares)) =>
+            {
                 // Settled somewhere else. Asking again would be a fight with whoever put it there.
-                self.state.shares = Some(shares.clone());
-                self.not_shifted(shares, "the router settled on another routing");
+                self.not_shifted(shares, "the router settled on another routing", &sent);
             }
-            ShiftReading::Settled { shares } => {
+            ShiftReading::Settled { shares, warnings } => {
                 self.state.shares = Some(shares.clone());
-                self.verified(shares);
+                for warning in warnings {
+                    self.warn_once(warning);
+                }
+                if leg.is_some() { self.hold() } else { self.verified(shares) }
             }
-            ShiftReading::NotSettled { .. } if applies < MAX_APPLIES && !overdue => self.apply(),
-            ShiftReading::NotSettled { shares, detail } => {
-                self.state.shares = Some(shares.clone());
-                self.not_shifted(shares, detail);
+            // The request may have been lost on its way: nobody took it, and nothing is otherwise than before.
+            ShiftReading::NotSettled { shares, .. }
+                if sent == Sent::Open
+                    && applies < MAX_APPLIES
+                    && !overdue
+                    && self.state.shares.as_ref().is_some_and(|last| same_routing(last, shares)) =>
+            {
+                self.apply();
             }
+            ShiftReading::NotSettled { shares, detail } => self.not_shifted(shares, detail, &sent),
             ShiftReading::Unreadable { detail } => {
                 self.escalate(Why::OutcomeUnknown { detail: detail.clone() });
             }
         }
         Ok(())
+    }
+
+    fn warn_once(&mut self, warning: &String) {
+        if !self.state.warnings.contains(warning) {
+            self.state.warnings.push(warning.clone());
+        }
     }
 
     /// Read back: a deployment like any other, whether or not the service now recovers.
@@ -143,7 +192,17 @@ impl Work {
         self.observe();
     }
 
-    fn not_shifted(&mut self, shares: &Shares, detail: &str) {
+    fn not_shifted(&mut self, shares: &Shares, detail: &str, sent: &Sent) {
+        self.state.shares = Some(shares.clone());
+        let by_another = match sent {
+            Sent::Conflict { detail } => Some(detail.clone()),
+            // Where instances differ, part of it came about: that is to be finished, not to be blamed on somebody.
+            Sent::Accepted if consistent(shares) => Some(format!("{detail}, after the move was accepted")),
+            _ => None,
+        };
+        if let Some(detail) = by_another {
+            return self.escalate(Why::MovedByAnotherHand { shares: shares.clone(), detail });
+        }
         let untouched = self.state.before.as_ref().is_some_and(|before| same_routing(before, shares));
         let detail = match self.state.warnings.last() {
             Some(warning) if warning != detail => format!("{detail}; {warning}"),
@@ -177,6 +236,7 @@ impl Work {
             | Phase::Fetching
             | Phase::Preflight
             | Phase::Shifting { .. }
+            | Phase::Holding { .. }
             | Phase::Observing { .. } => {
                 self.enter(Phase::Stopping { by: by.clone() });
                 self.ask(Effect::ReadTraffic, 0);
