@@ -3,6 +3,7 @@
 mod both;
 mod chain;
 mod cli;
+mod conformance;
 mod crash;
 mod discord;
 mod haproxy;

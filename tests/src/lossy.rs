@@ -6,8 +6,8 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -50,6 +50,8 @@ struct Shared {
     mode: watch::Sender<Mode>,
     /// Answers still to be lost.
     losing: AtomicU32,
+    /// The answer to a request with this in it is lost.
+    marked: Mutex<Option<String>>,
     lost: watch::Sender<u32>,
 }
 
@@ -82,6 +84,7 @@ impl Lossy {
             behind,
             mode: watch::Sender::new(Mode::Pass),
             losing: AtomicU32::new(0),
+            marked: Mutex::default(),
             lost: watch::Sender::new(0),
         });
         let (reach, reached) = watch::channel(Mode::Pass);
@@ -108,6 +111,11 @@ impl Lossy {
     /// connection is cut.
     pub fn lose_answers(&self, count: u32) {
         self.shared.losing.store(count, Ordering::SeqCst);
+    }
+
+    /// The answer to the next request that has `words` in it is lost in the same way.
+    pub fn lose_answer_to(&self, words: &str) {
+        *self.shared.marked.lock().unwrap() = Some(words.to_owned());
     }
 
     /// How many answers were lost so far.
@@ -189,12 +197,27 @@ async fn connection(client: Wire, shared: Arc<Shared>) {
     let Ok(server) = shared.behind.connect().await else { return };
     let (from_client, to_client) = tokio::io::split(client);
     let (from_server, to_server) = tokio::io::split(server);
+    let doomed = AtomicBool::new(false);
     let requests = async {
-        pump(from_client, to_server, shared.mode.subscribe(), || Fate::Pass).await;
+        let look = |piece: &[u8]| {
+            let mut marked = shared.marked.lock().unwrap();
+            if marked.as_ref().is_some_and(|words| String::from_utf8_lossy(piece).contains(words.as_str())) {
+                *marked = None;
+                doomed.store(true, Ordering::SeqCst);
+            }
+            Fate::Pass
+        };
+        pump(from_client, to_server, shared.mode.subscribe(), look).await;
         // The client may have finished sending and still wait for its answer.
         std::future::pending::<()>().await;
     };
-    let answers = pump(from_server, to_client, shared.mode.subscribe(), || shared.fate());
+    let fate = |_: &[u8]| {
+        if doomed.swap(false, Ordering::SeqCst) {
+            shared.losing.fetch_add(1, Ordering::SeqCst);
+        }
+        shared.fate()
+    };
+    let answers = pump(from_server, to_client, shared.mode.subscribe(), fate);
     tokio::select! {
         () = requests => {}
         () = answers => {}
@@ -227,7 +250,7 @@ async fn pump(
     mut from: ReadHalf<Wire>,
     mut to: WriteHalf<Wire>,
     mode: watch::Receiver<Mode>,
-    fate: impl Fn() -> Fate,
+    fate: impl Fn(&[u8]) -> Fate,
 ) {
     let mut piece = vec![0; 64 * 1024];
     loop {
@@ -240,7 +263,7 @@ async fn pump(
             to.shutdown().await.ok();
             return;
         }
-        match fate() {
+        match fate(&piece[..length]) {
             Fate::Pass => {}
             Fate::Later(delay) => tokio::time::sleep(delay).await,
             Fate::Lost => return,

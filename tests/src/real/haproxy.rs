@@ -70,6 +70,8 @@ pub struct Setup {
     pub global: String,
     pub defaults: String,
     pub be_weights: String,
+    /// Where the map is, unless in the folder of this HAProxy.
+    pub map: Option<PathBuf>,
     /// Routed by the map, 503 for a backend that doesn't exist.
     pub frontend: u16,
     /// Routed by weights in `be_weights`: blue servers begin with 100, green ones with 0.
@@ -89,11 +91,16 @@ impl Setup {
             global: String::new(),
             defaults: String::new(),
             be_weights: String::new(),
+            map: None,
             frontend: free_port(),
             weighted: free_port(),
             metrics: free_port(),
             admin: free_port(),
         }
+    }
+
+    fn map(&self, folder: &Path) -> PathBuf {
+        self.map.clone().unwrap_or_else(|| folder.join("active.map"))
     }
 
     fn write(&self, folder: &Path) -> String {
@@ -120,7 +127,7 @@ defaults
 {defaults}
 frontend by_map
   bind 127.0.0.1:{frontend}
-  use_backend %[str(checkout),map({at}/active.map,be_blue)]
+  use_backend %[str(checkout),map({map},be_blue)]
 frontend by_weight
   bind 127.0.0.1:{weighted}
   default_backend be_weights
@@ -136,6 +143,7 @@ backend be_blue
             servers(green, 1),
             servers(blue, 100),
             servers(green, 0),
+            map = self.map(folder).display(),
             admin = self.admin,
             frontend = self.frontend,
             weighted = self.weighted,
@@ -157,7 +165,7 @@ pub struct HaProxy {
 impl HaProxy {
     pub async fn start(folder: &Path, setup: Setup) -> Self {
         fs::create_dir_all(folder).unwrap();
-        fs::write(folder.join("active.map"), "checkout be_blue\n").unwrap();
+        fs::write(setup.map(folder), "checkout be_blue\n").unwrap();
         fs::write(folder.join("haproxy.cfg"), setup.write(folder)).unwrap();
         let process = Self::run(folder, &setup, "haproxy").await;
         let haproxy = Self { folder: folder.to_owned(), setup, process };
@@ -188,7 +196,7 @@ impl HaProxy {
     }
 
     pub fn map(&self) -> String {
-        self.folder.join("active.map").display().to_string()
+        self.setup.map(&self.folder).display().to_string()
     }
 
     /// The address of a Runtime API socket: `admin` or `user`.
@@ -265,6 +273,18 @@ impl HaProxy {
 
     pub fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Ends it, workers included, and starts it anew.
+    pub async fn restart(&mut self) {
+        let worker = self.worker();
+        self.process.kill();
+        poll("the worker to end", Duration::from_secs(10), || {
+            (!Path::new(&format!("/proc/{worker}")).exists()).then_some(())
+        })
+        .await;
+        self.process = Self::run(&self.folder, &self.setup, "haproxy").await;
+        self.await_that("a worker", || self.asked("show info").is_some()).await;
     }
 }
 

@@ -5,4 +5,5 @@ pub mod chat;
 pub mod discord;
 mod losses;
 pub mod pagerduty;
+pub mod shifter;
 pub mod slack;

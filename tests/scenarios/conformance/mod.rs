@@ -1,0 +1,47 @@
+//! What every adapter that moves traffic between pools must do, whatever it moves it with: the same cases for each, on the
+//! real program, with customers. An adapter joins with a rig of its own and one line below.
+
+mod caddy;
+mod cases;
+mod contract;
+mod customers;
+mod envoy;
+mod haproxy;
+mod nginx;
+mod rig;
+mod traefik;
+
+/// One test per case.
+macro_rules! conforms {
+    ($($name:ident: $rig:ty,)+) => {$(
+        mod $name {
+            use super::{cases, customers, rig};
+            conforms!(@tests $rig: cases: [
+                moves_and_is_idempotent splits_as_asked resumes_after_a_kill_in_the_middle names_what_can_not_be_reached
+                is_denied_without_a_change refuses_a_target_that_is_missing refuses_a_target_that_is_dead
+                refuses_a_target_that_is_too_small does_not_fight_another_hand bears_a_slow_answer
+                knows_a_lost_answer_for_unknown outlives_a_restart refuses_nonsense checks_itself
+            ]);
+            conforms!(@tests $rig: customers: [customers_are_served_throughout]);
+        }
+    )+};
+    (@tests $rig:ty: $from:ident: [$($case:ident)+]) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $case() {
+            $from::$case(<$rig as rig::Rig>::start().await).await;
+        }
+    )+};
+}
+
+conforms! {
+    haproxy_map: super::haproxy::ByMap,
+    haproxy_weights: super::haproxy::ByWeights,
+    envoy_runtime: super::envoy::ByRuntime,
+    envoy_file: super::envoy::ByFile,
+    traefik_file: super::traefik::Traefik,
+    nginx_file: super::nginx::Nginx,
+    caddy_weights: super::caddy::ByWeights,
+    caddy_upstreams: super::caddy::ByUpstreams,
+    exec: super::contract::Exec,
+    http: super::contract::Http,
+}
