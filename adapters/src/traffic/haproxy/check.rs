@@ -5,18 +5,25 @@ use tokio::time::Instant;
 
 use super::{
     config::{Address, Route},
-    instance, persist,
+    instance,
+    keep::Keep,
+    persist,
     reading::Reading,
     socket::Session,
 };
 use crate::{Check, Fault};
 
-pub(super) async fn lines(instances: &[Address], route: &Route, deadline: Instant) -> Vec<Check> {
-    let each = join_all(instances.iter().map(|address| of(address, route, deadline))).await;
+pub(super) async fn lines(
+    instances: &[Address],
+    route: &Route,
+    keep: Option<&Keep>,
+    deadline: Instant,
+) -> Vec<Check> {
+    let each = join_all(instances.iter().map(|address| of(address, route, keep, deadline))).await;
     each.into_iter().flatten().collect()
 }
 
-async fn of(address: &Address, route: &Route, deadline: Instant) -> Vec<Check> {
+async fn of(address: &Address, route: &Route, keep: Option<&Keep>, deadline: Instant) -> Vec<Check> {
     let what = format!("haproxy {address}");
     let readings = match instance::survey(address, route, true, deadline).await {
         Ok(readings) => readings,
@@ -37,7 +44,16 @@ async fn of(address: &Address, route: &Route, deadline: Instant) -> Vec<Check> {
     }
     let shares = readings.first().map(|reading| reading.shares(route)).unwrap_or_default();
     let serving = shares.iter().find(|(_, share)| **share == 100).map(|(pool, _)| pool.as_str());
-    if let Ok(mut session) = Session::open(address, deadline).await
+    if let Some(keep) = keep {
+        let what = format!("{what}: reload");
+        lines.push(match keep.doubt(address, route, deadline).await {
+            None => Check::good(what, "keeps the routing as it is"),
+            Some(doubt) => {
+                let advice = "let lastgood write what `persist` names; the next shift writes it anew";
+                Check::warning(what, doubt, advice)
+            }
+        });
+    } else if let Ok(mut session) = Session::open(address, deadline).await
         && let Some(caution) = persist::caution(address, route, serving, &mut session).await
     {
         lines.push(Check::warning(format!("{what}: reload"), caution.seen, caution.advice));

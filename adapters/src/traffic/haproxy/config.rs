@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::Deserialize;
 
-use crate::duration::Span;
+use super::{
+    data_plane::DataPlane,
+    keep::{Keep, Persist},
+};
+use crate::{BuildError, duration::Span, traffic::CALL_LIMIT};
 
 /// ```toml
 /// instances = ["unix:/run/haproxy/admin.sock", "tcp:10.0.0.2:9999"]
@@ -26,6 +30,9 @@ pub struct Config {
     /// The weights of the servers in one backend say who serves.
     #[serde(default)]
     pub weights: Option<Weights>,
+    /// How a shift outlives a reload, which otherwise forgets it.
+    #[serde(default)]
+    pub persist: Option<Persist>,
 }
 
 /// `use_backend %[str(checkout),map(/etc/haproxy/active.map)]`: one entry of a map file names the backend.
@@ -139,6 +146,33 @@ impl Config {
             addresses.push(address);
         }
         if addresses.is_empty() { Err(ConfigError::NoInstance) } else { Ok(addresses) }
+    }
+
+    /// # Errors
+    /// When it can't be done for this route, or is not one way but several.
+    pub(super) fn keep(&self, http: &reqwest::Client) -> Result<Option<Keep>, BuildError> {
+        let invalid = |why: &str| Err(BuildError::invalid("persist", why));
+        let Some(persist) = &self.persist else { return Ok(None) };
+        let limit = self.timeout.map_or(CALL_LIMIT, |span| span.0);
+        Ok(Some(match (persist, &self.switch, &self.weights) {
+            (Persist { map_file: true, state_file: None, data_plane: None }, Some(switch), _) => {
+                Keep::MapFile(switch.clone())
+            }
+            (Persist { map_file: false, state_file: Some(file), data_plane: None }, _, Some(weights)) => {
+                if self.instances.len() > 1 {
+                    return invalid(
+                        "a state file is one HAProxy's own: several can't share it; use data_plane",
+                    );
+                }
+                Keep::StateFile { backend: weights.backend.clone(), file: file.clone() }
+            }
+            (Persist { map_file: false, state_file: None, data_plane: Some(api) }, ..) => {
+                Keep::DataPlane(DataPlane::new(api, http, limit)?)
+            }
+            (Persist { map_file: true, .. }, None, _) => return invalid("map_file needs `switch`"),
+            (Persist { state_file: Some(_), .. }, _, None) => return invalid("state_file needs `weights`"),
+            _ => return invalid("give one of map_file = true, state_file, data_plane"),
+        }))
     }
 
     pub(super) fn route(&self) -> Result<Route, ConfigError> {

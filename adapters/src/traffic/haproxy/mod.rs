@@ -7,7 +7,9 @@
 
 mod check;
 mod config;
+mod data_plane;
 mod instance;
+mod keep;
 mod observe;
 mod persist;
 mod preflight;
@@ -30,23 +32,29 @@ use futures_util::future::join_all;
 use lastgood_core::Strategy;
 use tokio::time::Instant;
 
-pub use self::config::{Config, ConfigError, Switch, Weights};
 use self::{
     config::{Address, Route},
+    keep::Keep,
     observe::Asked,
     reading::Reading,
+};
+pub use self::{
+    config::{Config, ConfigError, Switch, Weights},
+    data_plane::Config as DataPlaneConfig,
+    keep::Persist,
 };
 use super::{
     CALL_LIMIT, Move, Observation, Preflight, Progress, Said, Section, Shifter,
     shares::{on_the_way, spell},
 };
-use crate::{BuildError, Check, Fault};
+use crate::{BuildError, Check, Fault, secret::Source};
 
 /// The HAProxy instances that route one service.
 #[derive(Debug, Clone)]
 pub struct HaProxy {
     instances: Vec<Address>,
     route: Route,
+    keep: Option<Keep>,
     timeout: Duration,
 }
 
@@ -70,7 +78,7 @@ impl Section for Config {
         }
     }
 
-    fn build(&self, _: &str, _: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
+    fn build(&self, _: &str, http: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
         use ConfigError as E;
         let built = HaProxy::new(self).map_err(|error| {
             let key = match &error {
@@ -82,7 +90,17 @@ impl Section for Config {
             };
             BuildError::invalid(key, error.to_string())
         })?;
-        Ok(Arc::new(built))
+        Ok(Arc::new(HaProxy { keep: self.keep(http)?, ..built }))
+    }
+
+    fn secrets(&self) -> Vec<(&'static str, &Source)> {
+        self.password().map(|source| ("persist", source)).into_iter().collect()
+    }
+}
+
+impl Config {
+    fn password(&self) -> Option<&Source> {
+        self.persist.as_ref()?.data_plane.as_ref().map(|api| &api.password)
     }
 }
 
@@ -94,7 +112,7 @@ impl HaProxy {
         if timeout.is_zero() {
             return Err(ConfigError::NoTime);
         }
-        Ok(Self { instances: config.addresses()?, route: config.route()?, timeout })
+        Ok(Self { instances: config.addresses()?, route: config.route()?, keep: None, timeout })
     }
 
     /// Pool names, in order.
@@ -133,6 +151,30 @@ impl HaProxy {
         None
     }
 
+    /// Those that are written to.
+    fn part<'a>(&'a self, wanted: &'a Move) -> impl Iterator<Item = &'a Address> {
+        self.instances.iter().filter(|address| !wanted.without.contains(&address.to_string()))
+    }
+
+    /// The shift is done: what would undo it at the next reload is said when it is read back.
+    async fn make_it_last(&self, wanted: &Move, deadline: Instant) {
+        let Some(keep) = &self.keep else { return };
+        for address in self.part(wanted) {
+            if let Err(fault) = keep.keep(address, &self.route, deadline).await {
+                tracing::warn!(%fault, %address, "a shift could not be made to outlive a reload");
+            }
+        }
+    }
+
+    async fn doubts(&self, wanted: &Move) -> Vec<String> {
+        let Some(keep) = &self.keep else { return Vec::new() };
+        let deadline = self.deadline();
+        let each = self.part(wanted).map(|address| keep.doubt(address, &self.route, deadline));
+        let mut doubts: Vec<_> = join_all(each).await.into_iter().flatten().collect();
+        doubts.dedup();
+        doubts
+    }
+
     /// Traffic that is not where it was read last, nor on the way to where it is to go.
     fn moved_by_another(&self, asked: &[Asked<'_>], wanted: &Move) -> Option<Fault> {
         let from = wanted.from.as_ref()?;
@@ -166,7 +208,8 @@ impl HaProxy {
                 all.reasons.extend(found.reasons.into_iter().map(with_name));
                 all.warnings.extend(found.warnings.into_iter().map(with_name));
             }
-            if let Ok(mut session) = socket::Session::open(one.address, deadline).await
+            if self.keep.is_none()
+                && let Ok(mut session) = socket::Session::open(one.address, deadline).await
                 && let Some(caution) = persist::caution(one.address, &self.route, target, &mut session).await
             {
                 all.warnings.push(format!("{}: {}; {}", one.address, caution.seen, caution.advice));
@@ -258,6 +301,7 @@ impl Shifter for HaProxy {
         };
         let to_move: Vec<_> = to_move.map(|one| (one.address, processes(one))).collect();
         if to_move.is_empty() {
+            self.make_it_last(wanted, deadline).await;
             return Ok(());
         }
         if let Some(fault) = self.hopeless(&asked, wanted) {
@@ -273,7 +317,9 @@ impl Shifter for HaProxy {
             async move { instance::settle(address, &self.route, &wanted.shares, &known, deadline, wrote).await }
         };
         let outcomes = join_all(to_move.iter().map(settle)).await;
-        worst(outcomes.into_iter().filter_map(Result::err), wrote.load(Ordering::Relaxed))
+        worst(outcomes.into_iter().filter_map(Result::err), wrote.load(Ordering::Relaxed))?;
+        self.make_it_last(wanted, deadline).await;
+        Ok(())
     }
 
     async fn progress(&self, wanted: &Move) -> Result<Progress, Fault> {
@@ -281,12 +327,13 @@ impl Shifter for HaProxy {
             return Err(Fault::Invalid(reason));
         }
         let asked = self.survey(&[], false, self.deadline()).await;
-        let seen = observe::picture(&asked, &self.route)?;
+        let mut seen = observe::picture(&asked, &self.route)?;
+        seen.warnings.extend(self.doubts(wanted).await);
         Ok(self.judge(&asked, wanted, seen))
     }
 
     async fn check(&self) -> Vec<Check> {
-        check::lines(&self.instances, &self.route, self.deadline()).await
+        check::lines(&self.instances, &self.route, self.keep.as_ref(), self.deadline()).await
     }
 }
 
