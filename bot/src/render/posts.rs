@@ -129,10 +129,17 @@ fn step(run: &Rollback) -> Card {
 
 fn shifting(run: &Rollback) -> Card {
     let mut card = note(run, Colour::Working, "preflight passed, moving traffic");
-    if let Some(before) = &run.before {
+    // Not where it began: after a stop in the middle, traffic is elsewhere.
+    if let Some(now) = run.shares.as_ref().or(run.before.as_ref()) {
         let mut line = line!["From "];
-        line.extend(routing(run, before));
+        line.extend(routing(run, now));
         line.extend([" to ".into(), going_to(run), ".".into()]);
+        card = card.line(line);
+    }
+    if let Phase::Shifting { leg: Some(leg), .. } = &run.phase {
+        let mut line = line!["In steps; the first one to "];
+        line.extend(routing(run, leg));
+        line.push(".".into());
         card = card.line(line);
     }
     if !run.without.is_empty() {

@@ -10,6 +10,7 @@ mod processes;
 pub mod scene;
 mod serve;
 pub mod stage;
+mod steps;
 mod switching;
 mod whole;
 pub mod world;

@@ -35,6 +35,8 @@ pub struct Wishes {
     pub service: String,
     /// Lines of `[services.checkout.health]`; by default what `/healthz` says through HAProxy, asked in quick succession.
     pub health: Option<String>,
+    /// Lines of `[services.checkout.traffic]`, instead of the switch by map entry.
+    pub traffic: Option<String>,
     /// Further tables.
     pub more: String,
     /// Lines of `[store]`.
@@ -70,6 +72,38 @@ impl Stage {
         self.haproxy.told(&format!("set map {} checkout be_{pool}", self.haproxy.map()));
     }
 
+    /// What to say in `Wishes::traffic` and `Wishes::health` for traffic that is spread by weights.
+    pub fn by_weight(&self) -> (String, String) {
+        let traffic = format!(
+            "strategy = 'canary'\nkind = 'haproxy'\ninstances = ['{}']\nweights = {{ backend = 'be_weights', pools = {{ blue = \
+             ['blue1'], green = ['green1'] }} }}",
+            self.haproxy.socket("admin")
+        );
+        let url = format!("http://127.0.0.1:{}/healthz", self.haproxy.setup.weighted);
+        let health = format!(
+            "every = '100ms'\nrecover_within = '4s'\ngood_in_a_row = 3\nhttp = [{{ url = '{url}' }}]"
+        );
+        (traffic, health)
+    }
+
+    /// So much of the traffic that is spread by weights goes to blue.
+    pub fn weigh(&self, blue: u8) {
+        for (server, weight) in [("blue1", blue), ("green1", 100 - blue)] {
+            self.haproxy.told(&format!("set server be_weights/{server} weight {weight}"));
+        }
+    }
+
+    /// Blue's part of the weights now.
+    pub fn weighed(&self) -> u32 {
+        let state = self.haproxy.command("show servers state be_weights");
+        let weight = |name: &str| -> u32 {
+            let row = state.lines().find(|line| line.split(' ').nth(3) == Some(name)).expect("a server");
+            row.split(' ').nth(7).expect("its weight").parse().expect("a number")
+        };
+        let (blue, green) = (weight("blue1"), weight("green1"));
+        (f64::from(blue) * 100.0 / f64::from(blue + green)).round() as u32
+    }
+
     /// Which pool HAProxy's map names now.
     pub fn routed(&self) -> String {
         let map = self.haproxy.command(&format!("show map {}", self.haproxy.map()));
@@ -88,6 +122,12 @@ impl Stage {
             self.url()
         );
         let health = wishes.health.as_ref().unwrap_or(&own);
+        let switch = format!(
+            "strategy = 'blue-green'\nkind = 'haproxy'\ninstances = ['{}']\nswitch = {{ map = '{}', key = 'checkout', blue = \
+             'be_blue', green = 'be_green' }}",
+            self.haproxy.socket("admin"),
+            self.haproxy.map()
+        );
         format!(
             "[store]\nurl = '{store}'\n{store_lines}
 [http]
@@ -109,10 +149,7 @@ page = ['oncall']
 {service}
 {more}
 [services.checkout.traffic]
-strategy = 'blue-green'
-kind = 'haproxy'
-instances = ['{socket}']
-switch = {{ map = '{map}', key = 'checkout', blue = 'be_blue', green = 'be_green' }}
+{traffic}
 {pools}[services.checkout.health]
 {health}
 ",
@@ -124,8 +161,7 @@ switch = {{ map = '{map}', key = 'checkout', blue = 'be_blue', green = 'be_green
             pagerduty = self.pagerduty.url(),
             service = wishes.service,
             more = wishes.more,
-            socket = self.haproxy.socket("admin"),
-            map = self.haproxy.map(),
+            traffic = wishes.traffic.as_ref().unwrap_or(&switch),
             pools = ["blue", "green"].map(|pool| self.pool(pool)).concat(),
         )
     }

@@ -81,6 +81,16 @@ pub struct By<const WEIGHTS: bool>(Parts);
 pub type ByWeights = By<true>;
 pub type ByUpstreams = By<false>;
 
+impl<const WEIGHTS: bool> By<WEIGHTS> {
+    pub fn admins(&self) -> Vec<String> {
+        self.0.routers.iter().map(|router| format!("http://{}", router.admin())).collect()
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) {
+        self.0.patch(path, body).await;
+    }
+}
+
 #[async_trait]
 impl<const WEIGHTS: bool> Rig for By<WEIGHTS> {
     const SPLITS: bool = WEIGHTS;

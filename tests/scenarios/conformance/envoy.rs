@@ -71,7 +71,28 @@ impl Parts {
     }
 }
 
+impl ByFile {
+    pub fn file(&self) -> &std::path::Path {
+        self.0.file.as_deref().unwrap()
+    }
+
+    /// What the first one says of itself.
+    pub fn log(&self) -> String {
+        self.0.routers[0].output()
+    }
+}
+
 impl ByRuntime {
+    pub fn admin(&self) -> String {
+        format!("http://{}", self.0.routers[0].admin())
+    }
+
+    pub fn under(&self, prefix: &str) -> Arc<dyn Shifter> {
+        let mut config = self.0.config(&self.0.instances(), "green");
+        config["runtime_key_prefix"] = json!(prefix);
+        rig::built::<Config>(config)
+    }
+
     /// One whose runtime takes no overrides.
     pub fn read_only(&self) -> String {
         format!("http://{}", self.0.read_only.admin())

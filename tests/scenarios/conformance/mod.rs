@@ -1,15 +1,15 @@
 //! What every adapter that moves traffic between pools must do, whatever it moves it with: the same cases for each, on the
 //! real program, with customers. An adapter joins with a rig of its own and one line below.
 
-mod caddy;
+pub mod caddy;
 mod cases;
 mod contract;
 mod customers;
-mod envoy;
+pub mod envoy;
 mod haproxy;
-mod nginx;
-mod rig;
-mod traefik;
+pub mod nginx;
+pub mod rig;
+pub mod traefik;
 
 /// One test per case.
 macro_rules! conforms {

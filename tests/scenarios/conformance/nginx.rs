@@ -17,6 +17,10 @@ pub struct Nginx {
 }
 
 impl Nginx {
+    pub fn router(&self) -> &Program {
+        &self.router
+    }
+
     fn config(&self, test: &[String], upstream: &str) -> Value {
         let members =
             |pool| rig::members(&self.shop, pool).iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -65,6 +65,7 @@ pub trait Rig: Send + Sync + Sized {
 
 /// A server pool for every rig.
 pub async fn shop() -> Shop {
+    client::tls();
     Shop::start("checkout", &[("blue", "v2", SERVERS), ("green", "v1", SERVERS)]).await
 }
 

@@ -23,6 +23,10 @@ pub struct Traefik {
 }
 
 impl Traefik {
+    pub fn file(&self) -> &std::path::Path {
+        &self.file
+    }
+
     fn config(&self, file: &std::path::Path, green: &str) -> Value {
         json!({"file": file, "service": "checkout", "timeout": "4s", "instances": self.instances(),
                "pools": {"blue": "blue", "green": green}})

@@ -2,6 +2,7 @@
 //! nasty: slow, rate-limiting, dropping answers.
 
 pub mod chat;
+pub mod data_plane;
 pub mod discord;
 mod losses;
 pub mod pagerduty;

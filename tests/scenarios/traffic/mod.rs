@@ -1,0 +1,9 @@
+//! What is particular to each kind of router, above all the traps; what they have in common is in `conformance`.
+
+mod caddy;
+mod envoy;
+mod exec;
+mod haproxy;
+mod http;
+mod nginx;
+mod traefik;
