@@ -13,8 +13,8 @@ use super::{
     contract::{Answer, Complaint, Operation, Service},
 };
 use crate::{
-    BuildError, Check, Fault,
-    client::limit,
+    BuildError, Check, Fault, Secret,
+    client::{limit, quote},
     duration::Span,
     program::{Ended, NotStarted, Program},
     secret::Source,
@@ -110,11 +110,16 @@ impl Heard {
             Ok(Line { answer: Some(answer), .. }) => self.answer = Some(answer),
             Ok(Line { complaint: Some(complaint), .. }) => self.complaint = Some(complaint),
             Ok(Line { progress: Some(progress), .. }) => {
-                said.send_replace(progress);
+                said.send_replace(quote(&progress, &[]));
             }
             Ok(_) | Err(_) => self.noise = Some(line.chars().take(120).collect()),
         }
     }
+}
+
+/// What it was given in confidence may come back in what it says.
+fn hidden(line: &str, secrets: &[&Secret]) -> String {
+    secrets.iter().fold(line.to_owned(), |line, secret| line.replace(secret.reveal(), "[secret]"))
 }
 
 /// The exit codes of the contract; they are those of `sysexits.h`, as far as it has any.
@@ -138,7 +143,8 @@ impl Exec {
             .map_err(|error| Fault::Invalid(format!("{who}: the request can't be written: {error}")))?;
         request.push(b'\n');
         let mut heard = Heard::default();
-        let ended = self.program.run(&request, self.limit, |line| heard.take(line, said)).await;
+        let hear = |line: &str| heard.take(&hidden(line, &self.program.secrets()), said);
+        let ended = self.program.run(&request, self.limit, hear).await;
         let Ended { status, complaint } = match ended {
             Ok(ended) => ended,
             Err(NotStarted(fault)) => return Err(fault),
@@ -148,7 +154,8 @@ impl Exec {
         };
         let because = if complaint.is_empty() { String::new() } else { format!(": {complaint}") };
         if let Some(complaint) = heard.complaint {
-            return Err(complaint.fault(&who));
+            let detail = quote(&complaint.detail, &[]);
+            return Err(Complaint { detail, ..complaint }.fault(&who));
         }
         if !status.success() {
             return Err(meaning(status, operation, format!("{who}: {status}{because}")));

@@ -141,6 +141,11 @@ pub trait Section {
     /// Why the adapter can't do the strategy as it is configured.
     fn misfit(&self, strategy: Strategy) -> Option<String>;
 
+    /// Whether a pool can get a part of the traffic, as far as the configuration tells.
+    fn splits(&self) -> bool {
+        true
+    }
+
     /// Nothing is asked yet.
     ///
     /// # Errors

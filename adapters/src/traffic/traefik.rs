@@ -267,7 +267,7 @@ impl Vendor for Traefik {
             let routed = parts.iter().any(|part| plain(&part.name) == service);
             async move { Ok::<_, Fault>((pool.clone(), self.pool(instance, service, routed).await?)) }
         });
-        let (_, file) = self.file().await?;
+        let (revision, file) = self.file().await?;
         let path = self.config.file.display();
         let coming = match file {
             Ok(file) if near(&file, &shares) => None,
@@ -286,6 +286,7 @@ impl Vendor for Traefik {
             shares,
             strange,
             coming,
+            revision,
             ..Reading::default()
         })
     }
@@ -295,8 +296,9 @@ impl Vendor for Traefik {
         text::writable(&self.config.file).await.map(|()| Vec::new())
     }
 
-    async fn write(&self, _: &[(&str, &Reading)], wanted: &Shares, wrote: &Wrote) -> Result<(), Fault> {
-        let was = self.file().await?.0;
+    async fn write(&self, to: &[(&str, &Reading)], wanted: &Shares, wrote: &Wrote) -> Result<(), Fault> {
+        // As it was read: whoever wrote it since is not written over.
+        let was = to.first().map(|(_, reading)| reading.revision.clone()).unwrap_or_default();
         let now = self.rewritten(&was, wanted)?;
         if now == was {
             return Ok(());

@@ -64,6 +64,11 @@ impl Shifter {
         self.section().misfit(strategy)
     }
 
+    /// Whether a pool can get a part of the traffic.
+    pub fn splits(&self) -> bool {
+        self.section().splits()
+    }
+
     /// # Errors
     /// What the adapter refuses to be built from.
     pub fn build_for(

@@ -192,7 +192,7 @@ pub fn next_candidate(run: &Rollback) -> Option<&Candidate> {
 }
 
 fn undo(run: &Rollback) -> Option<Button> {
-    if !(run.moved && run.before.is_some()) {
+    if !run.has_way_back() {
         return None;
     }
     let hint = format!("{} is what failed", failing_name(run));

@@ -34,7 +34,7 @@ pub fn root(view: &View) -> Card {
         }
         Phase::Holding { last, bad, .. } => holding(card, run, last, *bad),
         Phase::Observing { .. } => health::watching(card, view).line(stop_hint()),
-        Phase::Stopping { by } => stopping(card, run, by),
+        Phase::Stopping { by, .. } => stopping(card, run, by),
         Phase::Escalated { why } => escalated::card(card, view, why),
         Phase::Ended { end } => ended::card(card, view, end),
     };

@@ -202,6 +202,11 @@ pub async fn does_not_fight_another_hand<R: Rig>(mut rig: R) {
         let Err(Fault::Conflict(said)) = late else { panic!("{late:?}") };
         assert!(said.contains("blue 50 %"), "{said}");
         assert!(near(&adapter.observe().await.unwrap().shares, &shares(50)), "it was overwritten");
+        if !R::IN_BETWEEN {
+            let all = apply(&*adapter, &from(100, 0)).await;
+            assert!(matches!(all, Err(Fault::Conflict(_))), "half of the way is not ours: {all:?}");
+            assert!(near(&adapter.observe().await.unwrap().shares, &shares(50)), "it was overwritten");
+        }
         rig.by_hand(100).await;
         poll_async("the other hand", LIMIT, || seen(100)).await;
     }

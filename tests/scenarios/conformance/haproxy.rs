@@ -129,6 +129,8 @@ impl Rig for ByMap {
 
 #[async_trait]
 impl Rig for ByWeights {
+    // Several servers' weights are several commands.
+    const IN_BETWEEN: bool = true;
     const KEEPS: bool = false;
     // It is asked over more than thirty connections, one after the other: see the adapter's `instance`.
     const SLOW: Duration = Duration::from_millis(50);

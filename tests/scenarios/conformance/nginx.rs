@@ -17,6 +17,13 @@ pub struct Nginx {
 }
 
 impl Nginx {
+    /// With other commands.
+    pub fn with(&self, test: &[&str], reload: &[&str]) -> Arc<dyn Shifter> {
+        let mut config = self.config(&self.test(), "checkout");
+        (config["test"], config["reload"]) = (json!(test), json!(reload));
+        rig::built::<Config>(config)
+    }
+
     pub fn router(&self) -> &Program {
         &self.router
     }

@@ -26,6 +26,8 @@ pub enum Cost {
 pub trait Rig: Send + Sync + Sized {
     /// Whether a pool can get a part of the traffic.
     const SPLITS: bool = true;
+    /// Whether a move that is cut off can leave a part of it behind on one router, from which the next one goes on.
+    const IN_BETWEEN: bool = false;
     /// Whether a restart of the router keeps the shift.
     const KEEPS: bool;
     const COST: Cost = Cost::Nothing;

@@ -89,3 +89,32 @@ async fn a_file_that_is_written_in_place_is_not_read_and_is_told() {
     settled(&*adapter, &to(0)).await;
     assert_eq!(ask(&rig.fronts()[0]).await, "green");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_refused_file_of_another_route_is_not_ours() {
+    let rig = ByFile::start().await;
+    let adapter = rig.adapter();
+    // It stands in the same folder, which makes Envoy read ours once more with every rename there.
+    let beside = rig.file().with_file_name("payments.yaml");
+    fs::write(&beside, "resources: [").unwrap();
+    for blue in [0, 100] {
+        apply(&*adapter, &to(blue)).await.unwrap();
+        rig::rewrite(&beside, |text| text + "\n");
+        settled(&*adapter, &to(blue)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hand_that_wrote_the_file_since_it_was_read_is_not_written_over() {
+    let rig = ByFile::start().await;
+    let adapter = rig.adapter();
+    for network in rig.networks() {
+        network.set(lastgood_tests::lossy::Mode::Delay(Duration::from_millis(300))).await;
+    }
+    let ours = tokio::spawn(async move { apply(&*adapter, &to(0)).await });
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    rig::rewrite(rig.file(), |text| text.replace("# Routes of", "# Changed: routes of"));
+    let outcome = ours.await.unwrap();
+    assert!(matches!(outcome, Err(Fault::Conflict(_)) | Ok(())), "{outcome:?}");
+    assert!(fs::read_to_string(rig.file()).unwrap().contains("# Changed"), "their change is lost");
+}

@@ -118,6 +118,17 @@ async fn a_secret_reaches_the_program_and_no_message() {
     }));
     let said = apply(&*program, &to(0)).await.unwrap_err().to_string();
     assert!(said.contains("bad token [secret]") && !said.contains("hunter2"), "{said}");
+    // What it says is no safer place than what it complains of.
+    let script = r#"echo "{\"progress\":\"with $TOKEN\"}"; echo "{\"error\":\"denied\",\"detail\":\"401 for $TOKEN\"}""#;
+    let talks = rig::built::<Config>(json!({
+        "command": ["sh", "-c", script], "pools": ["blue", "green"],
+        "secrets": {"TOKEN": {"file": folder.path().join("token")}},
+    }));
+    let progress = Said::default();
+    let mut heard = progress.subscribe();
+    let said = talks.apply(&to(0), &progress).await.unwrap_err().to_string();
+    assert!(said.contains("401 for [secret]"), "{said}");
+    assert_eq!(*heard.borrow_and_update(), "with [secret]");
     let refused =
         shell(r#"echo '{"answer":{"outcome":"refused","reasons":[]}}'"#).preflight(&to(0)).await.unwrap();
     assert!(matches!(refused, Preflight::Refused { reasons } if !reasons.is_empty()));

@@ -73,3 +73,15 @@ async fn a_file_that_was_not_loaded_is_no_shift() {
     settled(&*adapter, &to(0)).await;
     assert_eq!(ask(&rig.fronts()[0]).await, "green");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_that_is_refused_leaves_nothing_for_the_next_one() {
+    let rig = Nginx::start().await;
+    let before = fs::read_to_string(rig.router().file()).unwrap();
+    for (test, reload) in [(&["true"][..], &["false"][..]), (&["sleep", "60"][..], &["true"][..])] {
+        let adapter = rig.with(test, reload);
+        let refused = apply(&*adapter, &from(100, 0)).await;
+        assert!(matches!(refused, Err(Fault::Invalid(_) | Fault::Unknown(_))), "{refused:?}");
+        assert_eq!(fs::read_to_string(rig.router().file()).unwrap(), before, "{test:?} {reload:?}");
+    }
+}

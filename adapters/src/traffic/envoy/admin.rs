@@ -122,9 +122,12 @@ impl Admin {
         Ok(Health { clusters: dump.cluster_statuses, checked })
     }
 
-    /// How many updates from files Envoy could not take over since it started.
-    pub async fn refusals(&self) -> Result<u64, Fault> {
-        let filter = [("filter", r"rds\..*\.update_(failure|rejected)$"), ("format", "json")];
+    /// How many updates of these route configurations Envoy could not take over since it started. Those of others are not ours:
+    /// one rename makes it read every file of the folder again.
+    pub async fn refusals(&self, configurations: &[String]) -> Result<u64, Fault> {
+        let names: Vec<_> = configurations.iter().map(|name| escaped(name)).collect();
+        let ours = format!(r"\.rds\.({})\.update_(failure|rejected)$", names.join("|"));
+        let filter = [("filter", ours.as_str()), ("format", "json")];
         let stats: Stats = self.get("stats", &filter).await?;
         Ok(stats
             .stats

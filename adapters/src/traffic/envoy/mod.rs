@@ -111,7 +111,7 @@ impl Envoy {
         if near(&shares, now) {
             return Ok(None);
         }
-        let refused = admin.refusals().await?;
+        let refused = admin.refusals(&routes::names(&file)).await?;
         let why = match refused {
             0 => format!("{} says {}, and Envoy has not taken it over", path.display(), spell(&shares)),
             n => format!(
@@ -190,7 +190,10 @@ impl Vendor for Envoy {
             shares,
             strange,
             cautions: self.cautions(),
-            revision: String::new(),
+            revision: match &self.means {
+                Means::Runtime(_) => String::new(),
+                Means::File(path) => text::read(path).await?,
+            },
         })
     }
 
@@ -222,12 +225,13 @@ impl Vendor for Envoy {
                 super::worst(join_all(each).await.into_iter().filter_map(Result::err))
             }
             Means::File(path) => {
-                let was = text::read(path).await?;
+                // As it was read: whoever wrote it since is not written over.
+                let was = to.first().map(|(_, reading)| reading.revision.clone()).unwrap_or_default();
                 let now = self.rewritten(&was, path, wanted)?;
                 if now == was {
                     return Ok(());
                 }
-                let before = self.refusals(to).await?;
+                let before = self.refusals(to, &was).await?;
                 wrote.begins();
                 text::replace(path, &was, &now).await?;
                 self.taken_over(to, &before, path, (&was, &now)).await
@@ -252,8 +256,9 @@ impl Vendor for Envoy {
 }
 
 impl Envoy {
-    async fn refusals(&self, of: &[(&str, &Reading)]) -> Result<Vec<u64>, Fault> {
-        let each = of.iter().map(|(instance, _)| async { self.admin(instance)?.refusals().await });
+    async fn refusals(&self, of: &[(&str, &Reading)], file: &str) -> Result<Vec<u64>, Fault> {
+        let names = routes::names(file);
+        let each = of.iter().map(|(instance, _)| async { self.admin(instance)?.refusals(&names).await });
         join_all(each).await.into_iter().collect()
     }
 
@@ -268,8 +273,11 @@ impl Envoy {
     ) -> Result<(), Fault> {
         let end = Instant::now() + LOOK;
         loop {
+            if self.all_follow(by, now).await {
+                return Ok(());
+            }
             // What can't be asked now is read back later.
-            let after = self.refusals(by).await.unwrap_or_else(|_| before.to_vec());
+            let after = self.refusals(by, now).await.unwrap_or_else(|_| before.to_vec());
             let grown = by.iter().zip(before.iter().zip(&after)).find(|(_, (before, after))| after > before);
             if let Some(((instance, _), _)) = grown {
                 text::replace(path, now, was).await?;
@@ -279,7 +287,7 @@ impl Envoy {
                     path.display()
                 )));
             }
-            if self.all_follow(by, now).await || Instant::now() >= end {
+            if Instant::now() >= end {
                 return Ok(());
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;

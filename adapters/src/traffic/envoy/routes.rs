@@ -59,6 +59,14 @@ fn of_dump(weighted: &Value, place: String) -> Weighted {
     }
 }
 
+/// The names of the route configurations in a file; a discovery response may hold several.
+pub(super) fn names(text: &str) -> Vec<String> {
+    let file = text::parse(text);
+    let resources =
+        file.as_ref().ok().and_then(|file| file.get("resources")).map(Node::items).unwrap_or_default();
+    resources.iter().filter_map(|of| of.get("name")?.text().map(str::to_owned)).collect()
+}
+
 /// The places of `weighted_clusters.clusters` in a file; JSON may also be in protobuf's own spelling.
 fn places(file: &Node) -> Vec<&[Node]> {
     let mut found = Vec::new();

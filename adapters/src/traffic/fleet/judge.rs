@@ -11,7 +11,7 @@ use crate::{
     traffic::{
         Capacity, Move, Observation, Progress,
         capacity::{self, Judgement},
-        shares::{on_the_way, spell},
+        shares::spell,
     },
 };
 
@@ -113,8 +113,10 @@ pub fn forbids(instance: &str, reading: &Reading, wanted: &Move) -> Option<Fault
         return Some(Fault::Invalid(format!("{instance}: {why}")));
     }
     let from = wanted.from.as_ref()?;
-    let told = reading.coming.as_ref().is_some_and(|(to, _)| on_the_way(to, from, &wanted.shares));
-    if on_the_way(&reading.shares, from, &wanted.shares) && (reading.coming.is_none() || told) {
+    // One write moves all of a router's traffic, so that a move which was cut off leaves nothing in between.
+    let ours = |shares: &Shares| near(shares, from) || near(shares, &wanted.shares);
+    let told = reading.coming.as_ref().is_none_or(|(to, _)| ours(to));
+    if ours(&reading.shares) && told {
         return None;
     }
     let now = reading.coming.as_ref().map_or(&reading.shares, |(to, _)| to);

@@ -78,6 +78,10 @@ impl Section for Config {
         }
     }
 
+    fn splits(&self) -> bool {
+        self.weights.is_some()
+    }
+
     fn build(&self, _: &str, http: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
         use ConfigError as E;
         let built = HaProxy::new(self).map_err(|error| {

@@ -123,8 +123,8 @@ impl Reading {
         Ok(())
     }
 
-    /// Who gets which share. Servers that are down get nothing, unless all are: then traffic (and its 503s) still belongs
-    /// to the pools that it is assigned to, which is what an engineer has to know.
+    /// Who gets which share, by what the servers are assigned, up or not: a server that crashes has not been moved by anybody,
+    /// and a canary that is down is all the more the one to look at. Who is down is a matter of capacity.
     pub fn shares(&self, route: &Route) -> Shares {
         match route {
             Route::Map(switch) => {
@@ -135,14 +135,10 @@ impl Reading {
                     .collect()
             }
             Route::Weights(_) => {
-                let sums = |counts: fn(&Server) -> bool| -> BTreeMap<String, u64> {
-                    let sum = |pool: &Pool| {
-                        pool.servers.iter().filter(|s| counts(s)).map(|s| u64::from(s.weight)).sum::<u64>()
-                    };
-                    self.pools.iter().map(|(name, pool)| (name.clone(), sum(pool))).collect()
+                let sum = |pool: &Pool| {
+                    pool.servers.iter().filter(|s| s.assigned()).map(|s| u64::from(s.weight)).sum::<u64>()
                 };
-                let serving = sums(Server::serves);
-                percent(if serving.values().all(|sum| *sum == 0) { sums(Server::assigned) } else { serving })
+                percent(self.pools.iter().map(|(name, pool)| (name.clone(), sum(pool))).collect())
             }
         }
     }

@@ -167,11 +167,9 @@ impl Nginx {
         Ok(most)
     }
 
-    async fn conf(&self) -> Result<(String, Conf), Fault> {
-        let file = text::read(&self.config.file).await?;
-        let conf = Conf::read(&file, &self.config.upstream)
-            .map_err(|why| Fault::Invalid(format!("{}: {why}", self.config.file.display())))?;
-        Ok((file, conf))
+    fn understood(&self, file: &str) -> Result<Conf, Fault> {
+        Conf::read(file, &self.config.upstream)
+            .map_err(|why| Fault::Invalid(format!("{}: {why}", self.config.file.display())))
     }
 
     async fn pool(&self, members: &[String], conf: &Conf) -> Pool {
@@ -204,7 +202,8 @@ impl Vendor for Nginx {
     }
 
     async fn read(&self, _: &str) -> Result<Reading, Fault> {
-        let (_, conf) = self.conf().await?;
+        let revision = text::read(&self.config.file).await?;
+        let conf = self.understood(&revision)?;
         let shares = self.asked().await?;
         let (file, mut strange) = conf.shares(&self.config.pools);
         if marked(&conf.mark, &self.config.pools).is_none_or(|told| !near(&told, &file)) {
@@ -236,6 +235,7 @@ impl Vendor for Nginx {
             shares,
             strange,
             coming,
+            revision,
             ..Reading::default()
         })
     }
@@ -245,19 +245,28 @@ impl Vendor for Nginx {
         self.test.judge(self.limit).await.map(|()| Vec::new())
     }
 
-    async fn write(&self, _: &[(&str, &Reading)], wanted: &Shares, wrote: &Wrote) -> Result<(), Fault> {
-        let (was, conf) = self.conf().await?;
+    async fn write(&self, to: &[(&str, &Reading)], wanted: &Shares, wrote: &Wrote) -> Result<(), Fault> {
+        // As it was read: whoever wrote it since is not written over.
+        let was = to.first().map(|(_, reading)| reading.revision.clone()).unwrap_or_default();
+        let conf = self.understood(&was)?;
         let now = conf.write(&was, &self.config.pools, wanted);
+        wrote.begins();
         if now != was {
             text::replace(&self.config.file, &was, &now).await?;
-            if let Err(fault) = self.test.judge(self.limit).await {
-                // Nothing was reloaded. Left there, the next reload by anybody would fail.
-                text::replace(&self.config.file, &now, &was).await?;
-                return Err(fault);
-            }
         }
-        wrote.begins();
-        self.reload.judge(self.limit).await?;
+        // Each has a part of the time only, so that there is some left to put the file back.
+        let each = self.limit / 4;
+        let judged = match self.test.judge(each).await {
+            Ok(()) => self.reload.judge(each).await,
+            refused => refused,
+        };
+        if let Err(fault) = judged {
+            // Left there, it would be taken over by the next reload, whoever causes it, and with nobody watching.
+            if now != was {
+                text::replace(&self.config.file, &now, &was).await?;
+            }
+            return Err(fault);
+        }
         let end = Instant::now() + LOOK;
         while Instant::now() < end && !self.asked().await.is_ok_and(|now| near(&now, wanted)) {
             tokio::time::sleep(BETWEEN_LOOKS).await;

@@ -4,8 +4,10 @@ use std::{
     fs::{self, File, Permissions},
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, chown},
-    path::{Path, PathBuf},
+    path::Path,
 };
+
+use tempfile::NamedTempFile;
 
 use crate::Fault;
 
@@ -22,14 +24,7 @@ pub async fn read(path: &Path) -> Result<String, Fault> {
 /// then as it was.
 pub async fn replace(path: &Path, was: &str, text: &str) -> Result<(), Fault> {
     let (path, was, text) = (path.to_owned(), was.to_owned(), text.to_owned());
-    let work = move || {
-        let temporary = beside(&path);
-        let done = put(&path, &temporary, &was, &text);
-        if done.is_err() {
-            fs::remove_file(&temporary).ok(); // there is none, where it could not be made
-        }
-        done
-    };
+    let work = move || put(&path, &was, &text);
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Fault::Unknown(error.to_string())))
 }
 
@@ -39,13 +34,48 @@ pub async fn replace(path: &Path, was: &str, text: &str) -> Result<(), Fault> {
 /// As `replace`; `Invalid` for a symbolic link, which a rename would replace by a file.
 pub async fn writable(path: &Path) -> Result<(), Fault> {
     let path = path.to_owned();
-    let work = move || {
-        no_link(&path)?;
-        let temporary = beside(&path);
-        let tried = File::create(&temporary).and_then(|_| fs::remove_file(&temporary));
-        tried.map_err(|error| of(&path, "can't be replaced", &error))
-    };
+    let work = move || beside(&path).map(drop);
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Fault::Unavailable(error.to_string())))
+}
+
+/// A file that can take the place of this one: in the same folder, since a rename goes no further; with a name that nobody
+/// else has and that programs which read a whole folder leave out; and readable by the same people, or whoever reads the
+/// one that is there could not read it any more. It goes with its value, unless it was put in place.
+fn beside(path: &Path) -> Result<NamedTempFile, Fault> {
+    let failed = |error: io::Error| of(path, "can't be replaced", &error);
+    no_link(path)?;
+    let kept = fs::metadata(path).map_err(|error| of(path, "can't be read", &error))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = tempfile::Builder::new()
+        .prefix(&format!(".{name}.lastgood-"))
+        .tempfile_in(folder(path))
+        .map_err(failed)?;
+    beside.as_file().set_permissions(Permissions::clone(&kept.permissions())).map_err(failed)?;
+    // Only root may give a file to somebody else; to one of its own groups anybody may. What came of it is looked at.
+    chown(beside.path(), None, Some(kept.gid())).ok();
+    chown(beside.path(), Some(kept.uid()), None).ok();
+    // A change of owner takes some of the mode away.
+    beside.as_file().set_permissions(Permissions::clone(&kept.permissions())).map_err(failed)?;
+    let new = beside.as_file().metadata().map_err(failed)?;
+    let (for_all, for_group) = (kept.mode() & 0o004 != 0, kept.mode() & 0o040 != 0);
+    let lost_group = new.gid() != kept.gid() && for_group && !for_all;
+    let lost_owner = new.uid() != kept.uid() && !for_group && !for_all;
+    if lost_group || lost_owner {
+        return Err(Fault::Denied(format!(
+            "{} belongs to {}:{}, and lastgood could only put a file of {}:{} there, which its readers could not read: make \
+             lastgood a member of its group, or let everybody read it",
+            path.display(),
+            kept.uid(),
+            kept.gid(),
+            new.uid(),
+            new.gid()
+        )));
+    }
+    Ok(beside)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn no_link(path: &Path) -> Result<(), Fault> {
@@ -57,34 +87,19 @@ fn no_link(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// In the same folder, since a rename goes no further; with a name that programs which read a whole folder leave out, and
-/// the process's own number, since two replicas may be at it.
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.lastgood-{}", std::process::id()))
-}
-
-fn put(path: &Path, temporary: &Path, was: &str, text: &str) -> Result<(), Fault> {
-    no_link(path)?;
-    let kept = fs::metadata(path).map_err(|error| of(path, "can't be read", &error))?;
-    let write = || -> io::Result<()> {
-        let mut file = File::create(temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.set_permissions(Permissions::clone(&kept.permissions()))?;
-        file.sync_all()
-    };
-    write().map_err(|error| of(path, "can't be replaced", &error))?;
-    // Only root may give a file to somebody else; whoever is not root keeps what the folder allows.
-    chown(temporary, Some(kept.uid()), Some(kept.gid())).ok();
+fn put(path: &Path, was: &str, text: &str) -> Result<(), Fault> {
+    let failed = |error: io::Error| of(path, "can't be replaced", &error);
+    let mut beside = beside(path)?;
+    beside.write_all(text.as_bytes()).map_err(failed)?;
+    beside.as_file().sync_all().map_err(failed)?;
     // As late as can be: what is between this and the rename is the time of a system call.
     let now = fs::read_to_string(path).map_err(|error| of(path, "can't be read", &error))?;
     if now != was {
         return Err(Fault::Conflict(format!("{} was written by somebody else meanwhile", path.display())));
     }
-    fs::rename(temporary, path).map_err(|error| of(path, "can't be replaced", &error))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    beside.persist(path).map_err(|error| failed(error.error))?;
     // The name, too, has to survive a power cut; where a folder can't be opened for that, the file itself is safe.
-    File::open(folder).and_then(|folder| folder.sync_all()).ok();
+    File::open(folder(path)).and_then(|folder| folder.sync_all()).ok();
     Ok(())
 }
 
@@ -115,6 +130,21 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
+    }
+
+    #[tokio::test]
+    async fn trials_and_writers_at_the_same_time_do_not_meet() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("routes.yaml");
+        fs::write(&path, "0").unwrap();
+        for round in 0..50_u32 {
+            let (was, new) = (round.to_string(), (round + 1).to_string());
+            let trials = futures_util::future::join_all((0..4).map(|_| writable(&path)));
+            let (written, trials) = tokio::join!(replace(&path, &was, &new), trials);
+            written.unwrap();
+            assert!(trials.iter().all(Result::is_ok));
+            assert_eq!(fs::read_to_string(&path).unwrap(), new, "torn");
+        }
     }
 
     #[tokio::test]

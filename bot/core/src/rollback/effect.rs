@@ -15,7 +15,14 @@ pub enum Effect {
     /// Does the target's digest still exist? Yields `Fetched`.
     Fetch { digest: Digest },
     /// Can the move happen? Yields `PreflightDone`.
-    Preflight { to: Shares, digest: Digest, without: Vec<String> },
+    Preflight {
+        to: Shares,
+        digest: Digest,
+        without: Vec<String>,
+        /// The first step, where the shift goes in steps: it has to be possible, too.
+        #[serde(default)]
+        first: Option<Shares>,
+    },
     /// Move traffic. Yields `Applied`.
     Apply {
         to: Shares,

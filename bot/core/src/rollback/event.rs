@@ -139,6 +139,9 @@ pub enum ShiftReading {
     NotSettled {
         shares: Shares,
         detail: String,
+        /// It may still come about by itself.
+        #[serde(default)]
+        pending: bool,
     },
     Unreadable {
         detail: String,

@@ -19,6 +19,10 @@ impl Pace {
     /// The next routing on the way, beyond `now`. None: `now` is as far as `to`.
     pub fn next(&self, before: &Shares, now: &Shares, to: &Shares) -> Option<Shares> {
         let last = || (!same(now, to)).then(|| to.clone());
+        // While router instances differ there is no way from here to there that could be measured.
+        if !whole(before) || !whole(now) {
+            return last();
+        }
         let steps = self.steps.iter().filter(|percent| (1..100).contains(*percent));
         let mut legs = steps.map(|percent| between(before, to, *percent));
         legs.find(|leg| further(now, leg, to) && !near(now, leg)).or_else(last)
@@ -60,6 +64,10 @@ pub(super) fn same(a: &Shares, b: &Shares) -> bool {
     let used =
         |s: &Shares| s.iter().filter(|(_, v)| **v > 0).map(|(k, v)| (k.clone(), *v)).collect::<Shares>();
     used(a) == used(b)
+}
+
+fn whole(shares: &Shares) -> bool {
+    shares.values().map(|share| u32::from(*share)).sum::<u32>() == 100
 }
 
 /// Whether this can be a routing that all router instances agree on: while they disagree, shares add up to more.
@@ -104,6 +112,14 @@ mod tests {
         let (all, none) = (shares(100, 0), shares(0, 100));
         assert_eq!(way(&[10, 50, 100], &none, shares(50, 50), &all), [100]);
         assert_eq!(way(&[10, 50, 100], &none, shares(20, 80), &all), [50, 100]);
+    }
+
+    #[test]
+    fn routers_that_differ_are_moved_at_once() {
+        let (all, none) = (shares(100, 0), shares(0, 100));
+        let split: Shares = [("blue".into(), 10), ("green".into(), 100)].into();
+        assert_eq!(way(&[10, 50, 100], &split, split.clone(), &all), [100]);
+        assert_eq!(way(&[10, 50, 100], &none, split, &all), [100]);
     }
 
     #[test]

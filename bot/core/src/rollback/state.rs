@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Policy, pace::same as same_routing};
+use super::{
+    Policy,
+    pace::{consistent, same as same_routing},
+};
 use crate::{
     Actor, Artifact, At, Digest, Millis, RollbackId, ServiceId, Shares, ThreadId,
     inventory::{
@@ -74,6 +77,8 @@ pub enum Phase {
         since: At,
         /// Looks in a row that showed the target to be bad.
         bad: u32,
+        #[serde(default)]
+        overdue: bool,
         last: Box<Observation>,
     },
     Observing {
@@ -86,6 +91,9 @@ pub enum Phase {
     /// Somebody stopped it; where traffic is now is being read.
     Stopping {
         by: Actor,
+        /// A move was taken, or may have been: where traffic is read to be, it may not stay.
+        #[serde(default)]
+        taken: bool,
     },
     /// It needs a person.
     Escalated {
@@ -103,6 +111,8 @@ pub enum Sent {
     /// No answer yet, or one from which nothing follows.
     #[default]
     Open,
+    /// Whether it was taken is not known.
+    Unknown,
     /// It was taken: what is read back otherwise was done by another hand.
     Accepted,
     /// It was refused.
@@ -298,6 +308,11 @@ impl Rollback {
 
     pub fn age(&self, now: At) -> Millis {
         (now - self.opened_at).max(0)
+    }
+
+    /// Whether there is one routing to go back to: while router instances differed, there was none.
+    pub fn has_way_back(&self) -> bool {
+        self.moved && self.before.as_ref().is_some_and(consistent)
     }
 
     /// Whether routing read now is what the proposal wants.

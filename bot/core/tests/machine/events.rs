@@ -62,7 +62,10 @@ fn outcomes(state: &Rollback) -> Vec<(String, Event)> {
         ("failed", Event::Applied { applied: Applied::Failed { detail: detail() } }),
         ("settled", shift(ShiftReading::Settled { shares: to("blue"), warnings: vec![] })),
         ("settled elsewhere", shift(ShiftReading::Settled { shares: to("green"), warnings: vec![] })),
-        ("not settled", shift(ShiftReading::NotSettled { shares: to("green"), detail: detail() })),
+        (
+            "not settled",
+            shift(ShiftReading::NotSettled { shares: to("green"), detail: detail(), pending: false }),
+        ),
         ("unreadable", shift(ShiftReading::Unreadable { detail: detail() })),
         ("good", seen(true, TrafficNow::AsExpected)),
         ("bad", seen(false, TrafficNow::AsExpected)),

@@ -242,7 +242,7 @@ fn steps_lead_onward(taken: &Taken, leg: &Shares) {
         }
         Event::ShiftRead { reading: ShiftReading::NotSettled { shares, .. } } => {
             assert!(
-                matches!(&before.phase, Phase::Shifting { sent: Sent::Open, .. })
+                matches!(&before.phase, Phase::Shifting { sent: Sent::Open | Sent::Unknown, .. })
                     && before.shares.as_ref().is_some_and(|last| near(last, shares)),
                 "fights for {leg:?}"
             );

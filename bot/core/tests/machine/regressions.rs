@@ -329,7 +329,8 @@ fn only_what_moved_can_be_undone() {
 #[test]
 fn a_failed_apply_is_read_back_once_and_not_repeated() {
     let failed = Event::Applied { applied: Applied::Failed { detail: "permission denied".into() } };
-    let reading = ShiftReading::NotSettled { shares: to("green"), detail: "nothing moved".into() };
+    let reading =
+        ShiftReading::NotSettled { shares: to("green"), detail: "nothing moved".into(), pending: false };
     let story = Story::start().shifting().then(failed);
     assert_eq!(asked(&story.last), ["read_shift"]);
     assert!(matches!(story.then(Event::ShiftRead { reading }).why(), Why::ShiftFailed { .. }));

@@ -2,7 +2,9 @@
 
 use lastgood_core::{
     Shares,
-    rollback::{Applied, Effect, Event, Pace, Phase, Preflighted, ShiftReading, TrafficNow, Why},
+    rollback::{
+        Applied, Effect, Event, Pace, Phase, Policy, Preflighted, ShiftReading, Timer, TrafficNow, Why,
+    },
 };
 
 use crate::{kit::*, world::World};
@@ -21,9 +23,12 @@ fn watched(healthy: bool) -> Event {
 
 /// A run whose preflight passed, one step asked for.
 fn shifting(watch: bool) -> World {
-    let pace = Pace { steps: vec![10, 50, 100], every: 15_000, watch };
     let mut policy = policy();
-    policy.pace = pace;
+    policy.pace = Pace { steps: vec![10, 50, 100], every: 15_000, watch };
+    until_shifting(policy)
+}
+
+fn until_shifting(policy: Policy) -> World {
     let mut world = World::new(opening(policy));
     while !matches!(world.state.phase, Phase::Shifting { .. }) {
         if let Phase::Proposed { .. } = world.state.phase {
@@ -125,7 +130,11 @@ fn another_hand_in_the_middle_of_a_step_is_not_fought() {
         world.pending.clear();
         world.give(Event::Applied { applied: Applied::Accepted });
         world.pending.clear();
-        let reading = ShiftReading::NotSettled { shares: shares(blue), detail: "lb1 gives that".into() };
+        let reading = ShiftReading::NotSettled {
+            shares: shares(blue),
+            detail: "lb1 gives that".into(),
+            pending: false,
+        };
         world.give(Event::ShiftRead { reading });
         assert!(
             matches!(world.state.phase, Phase::Escalated { why: Why::MovedByAnotherHand { .. } }),
@@ -136,7 +145,7 @@ fn another_hand_in_the_middle_of_a_step_is_not_fought() {
     let mut world = shifting(false);
     world.pending.clear();
     world.give(Event::Applied { applied: Applied::Conflict { detail: "lb1 gives blue 30 %".into() } });
-    let reading = ShiftReading::NotSettled { shares: shares(30), detail: "not there".into() };
+    let reading = ShiftReading::NotSettled { shares: shares(30), detail: "not there".into(), pending: false };
     world.give(Event::ShiftRead { reading });
     let Phase::Escalated { why: Why::MovedByAnotherHand { detail, .. } } = &world.state.phase else {
         panic!("{:?}", world.state.phase)
@@ -151,7 +160,8 @@ fn a_request_that_was_lost_is_made_again_and_what_came_about_in_part_is_left_to_
         assert_eq!(asked(&world).unwrap().0, shares(10));
         world.pending.clear();
         world.give(Event::Applied { applied: Applied::Unknown { detail: "no answer".into() } });
-        let reading = ShiftReading::NotSettled { shares: shares(0), detail: "nothing moved".into() };
+        let reading =
+            ShiftReading::NotSettled { shares: shares(0), detail: "nothing moved".into(), pending: false };
         world.give(Event::ShiftRead { reading });
     }
     assert_eq!(asked(&world).unwrap().0, shares(10));
@@ -160,7 +170,7 @@ fn a_request_that_was_lost_is_made_again_and_what_came_about_in_part_is_left_to_
     // One of two instances moved: they disagree, so shares add up to more than 100.
     let split: Shares = [("blue".into(), 10), ("green".into(), 100)].into();
     world.give(Event::ShiftRead {
-        reading: ShiftReading::NotSettled { shares: split, detail: "lb2 not".into() },
+        reading: ShiftReading::NotSettled { shares: split, detail: "lb2 not".into(), pending: false },
     });
     assert!(matches!(world.state.phase, Phase::Escalated { why: Why::PartlyShifted { .. } }));
 }
@@ -180,4 +190,87 @@ fn traffic_that_moved_between_the_vote_and_the_shift_is_put_to_the_vote_again() 
     world.give(Event::PreflightDone { preflight: ready });
     assert!(matches!(world.state.phase, Phase::Surveying) && !world.state.moved);
     assert!(world.state.superseded.as_ref().unwrap().contains("blue 40 %"));
+}
+
+fn not_settled(blue: u8, pending: bool) -> Event {
+    let detail = "lb1 says so".to_owned();
+    Event::ShiftRead { reading: ShiftReading::NotSettled { shares: shares(blue), detail, pending } }
+}
+
+#[test]
+fn nobody_is_blamed_for_what_is_late_or_dead() {
+    // Accepted, and not taken over in time.
+    let mut late = shifting(false);
+    late.give(Event::Applied { applied: Applied::Accepted });
+    late.give(Event::TimerFired { timer: Timer::Shift });
+    late.give(not_settled(0, true));
+    assert!(
+        matches!(late.state.phase, Phase::Escalated { why: Why::ShiftFailed { .. } }),
+        "{:?}",
+        late.state.phase
+    );
+    // Where it was to go, and what is there is dead.
+    let mut dead = shifting(false);
+    dead.give(Event::Applied { applied: Applied::Accepted });
+    dead.give(not_settled(10, false));
+    assert!(
+        matches!(dead.state.phase, Phase::Escalated { why: Why::TargetBad { .. } }),
+        "{:?}",
+        dead.state.phase
+    );
+}
+
+#[test]
+fn after_a_downtime_between_two_steps_one_fresh_look_decides() {
+    let mut world = shifting(true);
+    step_settles(&mut world, 10);
+    world.at += 600_000;
+    world.give(Event::TimerFired { timer: Timer::Shift });
+    assert!(matches!(world.state.phase, Phase::Holding { overdue: true, .. }), "nobody looked yet");
+    assert!(matches!(world.pending.as_slice(), [Effect::Watch { .. }]));
+    let mut blind = World {
+        log: vec![],
+        refused: vec![],
+        opening: world.opening.clone(),
+        state: world.state.clone(),
+        at: world.at,
+        pending: vec![],
+        cancelled: vec![],
+        timers: world.timers.clone(),
+    };
+    let unreadable = TrafficNow::Unreadable { detail: "timed out".into() };
+    blind.give(Event::Watched { observation: Default::default(), traffic: unreadable });
+    assert!(matches!(blind.state.phase, Phase::Escalated { why: Why::OutcomeUnknown { .. } }));
+    world.pending.clear();
+    world.give(watched(true));
+    assert_eq!(asked(&world).unwrap().0, shares(50), "all is well: it goes on");
+}
+
+#[test]
+fn a_stop_while_the_router_takes_it_over_does_not_forget_that_traffic_was_asked_to_move() {
+    for (applied, moved) in [
+        (Applied::Accepted, true),
+        (Applied::Unknown { detail: "no answer".into() }, true),
+        (Applied::Failed { detail: "denied".into() }, false),
+    ] {
+        let mut policy = policy();
+        policy.pace = Pace::default();
+        let mut world = until_shifting(policy);
+        world.give(Event::Applied { applied });
+        world.give(Event::StopAsked { by: actor("ana"), standing: approver() });
+        world.give(Event::TrafficRead { shares: Some(shares(0)), detail: "green 100 %".into() });
+        assert_eq!(world.state.moved, moved);
+        assert_eq!(world.state.has_way_back(), moved);
+    }
+}
+
+#[test]
+fn there_is_no_way_back_to_routers_that_differed() {
+    let mut world = shifting(false);
+    world.state.before = Some([("blue".into(), 10), ("green".into(), 100)].into());
+    world.give(Event::StopAsked { by: actor("ana"), standing: approver() });
+    world.give(Event::TrafficRead { shares: Some(shares(50)), detail: "half".into() });
+    let undo = Event::UndoAsked { by: actor("ana"), standing: approver(), reason: Some("because".into()) };
+    world.give(undo);
+    assert!(world.refused.last().unwrap().2.to_string().contains("router instances differed"));
 }

@@ -237,8 +237,8 @@ fn shifted(effect: &Effect, good: bool, bad: usize) -> Event {
             reading: match bad {
                 _ if good => ShiftReading::Settled { shares: wanted.clone(), warnings: vec![] },
                 0 => ShiftReading::Settled { shares: to("nowhere"), warnings: vec![detail()] },
-                1..4 => ShiftReading::NotSettled { shares: to("green"), detail: detail() },
-                4..6 => ShiftReading::NotSettled { shares: halves(), detail: detail() },
+                1..4 => ShiftReading::NotSettled { shares: to("green"), detail: detail(), pending: false },
+                4..6 => ShiftReading::NotSettled { shares: halves(), detail: detail(), pending: false },
                 _ => ShiftReading::Unreadable { detail: detail() },
             },
         },

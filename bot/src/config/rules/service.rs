@@ -200,6 +200,10 @@ impl Rules<'_> {
         if service.traffic.strategy == Strategy::Rolling {
             self.problem(at.clone(), "a rolling update has steps of its own");
         }
+        if self.intact(&at) && !service.traffic.shifter.splits() {
+            let advice = "leave `shift` out, or use `weights`";
+            self.advise(at.clone(), "a switch moves all traffic at once, and not in steps", advice);
+        }
         let seen = |pool: &Pool| !pool.health.is_empty() || !pool.metrics.is_empty();
         if shift.watch && !service.pools.values().any(seen) {
             let advice = "give the pools `health` or `metrics` of their own, or say watch = false";

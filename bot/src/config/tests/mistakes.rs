@@ -101,6 +101,12 @@ fn keys_and_types() {
         &with(r#"instances = ["unix:/run/haproxy.sock"]"#, r#"instances = ["unix:/run/haproxy.sock", 7]"#),
         &["10:40: services.checkout.traffic.instances[1]: expected a string, found an integer"],
     );
+    expect(
+        &plus("shift = { steps = [\"10%\", \"100%\"] }"),
+        &[
+            "4:9: services.checkout.shift: a switch moves all traffic at once, and not in steps; leave `shift` out, or use `weights`",
+        ],
+    );
     expect(&with(r#"key = "k", "#, ""), &["11:1: services.checkout.traffic.switch.key: missing key"]);
     expect(
         &plus("min_bake = 10"),

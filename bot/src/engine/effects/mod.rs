@@ -59,7 +59,9 @@ pub(super) async fn run(engine: &Engine, claimed: &Claimed) -> Outcome {
         Effect::Survey { .. } => survey::survey(&job).await,
         Effect::Reread => survey::reread(&job).await,
         Effect::Fetch { digest } => shift::fetch(&job, digest).await,
-        Effect::Preflight { to, digest, without } => shift::preflight(&job, to, digest, without).await,
+        Effect::Preflight { to, digest, without, first } => {
+            shift::preflight(&job, to, digest, without, first.as_ref()).await
+        }
         Effect::Apply { to, digest, without, from } => {
             shift::apply(&job, to, digest, without, from.as_ref()).await
         }

@@ -62,12 +62,21 @@ fn wanted(to: &Shares, digest: &Digest, without: &[String]) -> Move {
     }
 }
 
-pub(super) async fn preflight(job: &Job<'_>, to: &Shares, digest: &Digest, without: &[String]) -> Outcome {
+pub(super) async fn preflight(
+    job: &Job<'_>,
+    to: &Shares,
+    digest: &Digest,
+    without: &[String],
+    first: Option<&Shares>,
+) -> Outcome {
     let done = |preflight| Outcome::Event(Event::PreflightDone { preflight });
     let wanted = wanted(to, digest, without);
     // One after the other: a router's control socket takes few connections at a time.
-    let router =
-        async { (job.service.shifter.observe().await, job.service.shifter.preflight(&wanted).await) };
+    let router = async {
+        let before = job.service.shifter.observe().await;
+        let whole = job.service.shifter.preflight(&wanted).await;
+        (before, and_first(job, whole, &wanted, first).await)
+    };
     let ((before, answer), sick) = futures_util::future::join(router, sick_targets(job, to)).await;
     let refused = |fault: &Fault| done(Preflighted::Refused { reasons: vec![fault.to_string()] });
     let (answer, before) = match (answer, before) {
@@ -93,6 +102,21 @@ pub(super) async fn preflight(job: &Job<'_>, to: &Shares, digest: &Digest, witho
         Preflight::Ready { .. } if !sick.is_empty() => Preflighted::Refused { reasons: sick },
         Preflight::Ready { warnings } => Preflighted::Ready { before: before.shares, warnings },
     })
+}
+
+/// Where it goes in steps, the first of them has to be possible as well: not every router can split traffic.
+async fn and_first(
+    job: &Job<'_>,
+    whole: Result<Preflight, Fault>,
+    wanted: &Move,
+    first: Option<&Shares>,
+) -> Result<Preflight, Fault> {
+    let (Ok(Preflight::Ready { .. }), Some(first)) = (&whole, first) else { return whole };
+    let step = Move { shares: first.clone(), ..wanted.clone() };
+    match job.service.shifter.preflight(&step).await? {
+        refused @ Preflight::Refused { .. } => Ok(refused),
+        _ => whole,
+    }
 }
 
 /// Health checks of the pools that traffic is about to move to.
@@ -178,8 +202,11 @@ pub(super) async fn read(
         Ok(Progress::Moving { seen, detail }) if !once => {
             Outcome::Later { after: EVERY, progress: Some(under_way(&seen, to, &detail)), why: detail }
         }
-        Ok(Progress::Moving { seen, detail } | Progress::Failed { seen, detail }) => {
-            read(ShiftReading::NotSettled { shares: seen.shares, detail })
+        Ok(Progress::Moving { seen, detail }) => {
+            read(ShiftReading::NotSettled { shares: seen.shares, detail, pending: true })
+        }
+        Ok(Progress::Failed { seen, detail }) => {
+            read(ShiftReading::NotSettled { shares: seen.shares, detail, pending: false })
         }
         Err(fault) => {
             // Until the shift's own timer asks for one last look, reading goes on.
@@ -207,6 +234,9 @@ pub(super) async fn read_traffic(job: &Job<'_>) -> Outcome {
             let mut detail = format!("traffic is on {}", live.describe());
             if let Some(disagreement) = seen.disagreement {
                 detail.push_str(&format!("; router instances differ: {disagreement}"));
+            }
+            for warning in &seen.warnings {
+                detail.push_str(&format!("; {warning}"));
             }
             read(Some(seen.shares), detail)
         }

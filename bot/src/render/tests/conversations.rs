@@ -189,7 +189,11 @@ fn an_unreachable_instance_is_overridden() {
         .take(ready())
         .take(Event::Applied { applied: Applied::Unknown { detail: "timed out after 10 s".into() } })
         .take(Event::ShiftRead {
-            reading: ShiftReading::NotSettled { shares: to("green"), detail: "blue still has 0 %".into() },
+            reading: ShiftReading::NotSettled {
+                shares: to("green"),
+                detail: "blue still has 0 %".into(),
+                pending: false,
+            },
         })
         .take(accepted())
         .take(Event::ShiftRead { reading: ShiftReading::Unreadable { detail: "socket closed".into() } })
@@ -307,8 +311,9 @@ fn everything_else_that_needs_a_person() {
     assert_snapshot!("artifact_missing", on_the_way(3, missing));
     let refused = Preflighted::Refused { reasons: vec!["blue has 0 of 4 servers up".into(), detail()] };
     assert_snapshot!("preflight_refused", on_the_way(4, Event::PreflightDone { preflight: refused }));
-    let nowhere =
-        |shares| Event::ShiftRead { reading: ShiftReading::NotSettled { shares, detail: detail() } };
+    let nowhere = |shares| Event::ShiftRead {
+        reading: ShiftReading::NotSettled { shares, detail: detail(), pending: false },
+    };
     let failed = |shares| {
         let mut talk = Talk::new(opening()).all(shifted().into_iter().take(5));
         talk.said.clear();

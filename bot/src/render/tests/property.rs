@@ -138,7 +138,9 @@ fn happening(n: u8, run: &Rollback) -> Event {
         27..=29 => accepted(),
         30 => Event::Applied { applied: Applied::Failed { detail: detail() } },
         31..=34 => settled(),
-        35 => Event::ShiftRead { reading: ShiftReading::NotSettled { shares: half(), detail: detail() } },
+        35 => Event::ShiftRead {
+            reading: ShiftReading::NotSettled { shares: half(), detail: detail(), pending: false },
+        },
         36 => Event::ShiftRead { reading: ShiftReading::Unreadable { detail: detail() } },
         37..=39 => seen(Some(0.001), i64::MAX, true),
         40 => seen(None, i64::MAX, true),

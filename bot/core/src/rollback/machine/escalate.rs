@@ -158,7 +158,7 @@ impl Work {
         if awaited.contains(&effect) || (unknown && !awaited.is_empty()) {
             let why = match self.state.phase.clone() {
                 // Stopped it is, all the same; only where traffic is now has to be looked up by hand.
-                Phase::Stopping { by } => {
+                Phase::Stopping { by, .. } => {
                     Why::Stopped { by, detail: format!("where traffic is now can't be read: {detail}") }
                 }
                 _ => Why::Stuck { effect: effect.to_owned(), detail: detail.to_owned() },
@@ -241,6 +241,10 @@ impl Work {
         let (true, Some(to)) = (self.state.moved, self.state.before.clone()) else {
             return Err(self.illegal("there is nothing to undo: no traffic was moved"));
         };
+        if !self.state.has_way_back() {
+            let text = "router instances differed before the shift, so there is no one routing to go back to: move traffic by hand";
+            return Err(self.illegal(text));
+        }
         if reason.is_none_or(|r| r.trim().is_empty()) {
             return Err(Refusal::NeedsReason(format!(
                 "undoing {} needs a reason: why go back to what was there before?",

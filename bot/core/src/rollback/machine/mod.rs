@@ -322,7 +322,7 @@ impl Work {
                 format!("{id} is shifting traffic in steps, and waits before the next one")
             }
             Phase::Observing { .. } => format!("{id} has shifted traffic and is watching health"),
-            Phase::Stopping { by } => format!("{id} was stopped by {by}; traffic is being read"),
+            Phase::Stopping { by, .. } => format!("{id} was stopped by {by}; traffic is being read"),
             Phase::Escalated { .. } => format!("{id} waits for a person's decision"),
             Phase::Ended { end: End::Rejected { by, .. } } => format!("{id} was rejected by {by}"),
             Phase::Ended { end } => format!("{id} has ended: {}", end.word()),

@@ -38,7 +38,8 @@ impl Work {
     pub(super) fn preflight(&mut self) {
         let Some((to, digest)) = self.wanted() else { return };
         self.enter(Phase::Preflight);
-        self.ask(Effect::Preflight { to, digest, without: self.state.without.clone() }, 0);
+        let first = self.leg(&to);
+        self.ask(Effect::Preflight { to, digest, without: self.state.without.clone(), first }, 0);
     }
 
     pub(super) fn preflight_done(&mut self, preflight: &Preflighted) -> Taken {
@@ -86,12 +87,17 @@ impl Work {
     /// The next routing on the way, or the last one once more when there is no way left to go.
     pub(super) fn next_step(&mut self) {
         let Some((to, _)) = self.wanted() else { return };
-        let before = self.state.before.clone().unwrap_or_default();
-        let now = self.state.shares.clone().unwrap_or_default();
-        let leg = self.state.policy.pace.next(&before, &now, &to).filter(|leg| !same_routing(leg, &to));
+        let leg = self.leg(&to);
         self.enter(Phase::Shifting { applies: 0, overdue: false, leg, sent: Sent::Open });
         self.timer(Timer::Shift, self.state.policy.shift_within);
         self.apply();
+    }
+
+    /// The next routing on the way, if it is not yet the end of it.
+    fn leg(&self, to: &Shares) -> Option<Shares> {
+        let now = self.state.shares.as_ref()?;
+        let before = self.state.before.as_ref().unwrap_or(now);
+        self.state.policy.pace.next(before, now, to).filter(|leg| !same_routing(leg, to))
     }
 
     /// Where this step leads.
@@ -121,7 +127,7 @@ impl Work {
         };
         *sent = match applied {
             Applied::Accepted => Sent::Accepted,
-            Applied::Unknown { .. } => Sent::Open,
+            Applied::Unknown { .. } => Sent::Unknown,
             // A refusal stays a refusal: no second try, only the truth about where traffic is.
             Applied::Failed { .. } => Sent::Refused,
             Applied::Conflict { detail } => Sent::Conflict { detail: detail.clone() },
@@ -160,14 +166,18 @@ impl Work {
             }
             // The request may have been lost on its way: nobody took it, and nothing is otherwise than before.
             ShiftReading::NotSettled { shares, .. }
-                if sent == Sent::Open
+                if matches!(sent, Sent::Open | Sent::Unknown)
                     && applies < MAX_APPLIES
                     && !overdue
                     && self.state.shares.as_ref().is_some_and(|last| same_routing(last, shares)) =>
             {
                 self.apply();
             }
-            ShiftReading::NotSettled { shares, detail } => self.not_shifted(shares, detail, &sent),
+            ShiftReading::NotSettled { shares, detail, pending } => {
+                // Nobody did anything: it is late, or stuck.
+                let sent = if *pending || overdue { Sent::Open } else { sent };
+                self.not_shifted(shares, detail, &sent);
+            }
             ShiftReading::Unreadable { detail } => {
                 self.escalate(Why::OutcomeUnknown { detail: detail.clone() });
             }
@@ -194,6 +204,11 @@ impl Work {
 
     fn not_shifted(&mut self, shares: &Shares, detail: &str, sent: &Sent) {
         self.state.shares = Some(shares.clone());
+        if *sent == Sent::Accepted && self.goal().is_some_and(|(goal, _)| near(&goal, shares)) {
+            // Traffic is where it was to go, and what is there does not serve it.
+            let (shares, detail) = (shares.clone(), detail.to_owned());
+            return self.escalate(Why::TargetBad { shares, detail });
+        }
         let by_another = match sent {
             Sent::Conflict { detail } => Some(detail.clone()),
             // Where instances differ, part of it came about: that is to be finished, not to be blamed on somebody.
@@ -238,7 +253,13 @@ impl Work {
             | Phase::Shifting { .. }
             | Phase::Holding { .. }
             | Phase::Observing { .. } => {
-                self.enter(Phase::Stopping { by: by.clone() });
+                let taken = match &self.state.phase {
+                    Phase::Shifting { leg: None, sent, .. } => matches!(sent, Sent::Accepted | Sent::Unknown),
+                    // In a later step, an earlier one was taken.
+                    Phase::Shifting { .. } | Phase::Holding { .. } | Phase::Observing { .. } => true,
+                    _ => false,
+                };
+                self.enter(Phase::Stopping { by: by.clone(), taken });
                 self.ask(Effect::ReadTraffic, 0);
                 Ok(())
             }
@@ -249,12 +270,12 @@ impl Work {
     }
 
     pub(super) fn traffic_read(&mut self, shares: Option<&Shares>, detail: &str) -> Taken {
-        let Phase::Stopping { by } = self.state.phase.clone() else {
+        let Phase::Stopping { by, taken } = self.state.phase.clone() else {
             return Err(self.stale("reading of the traffic"));
         };
         if let Some(shares) = shares {
             self.state.shares = Some(shares.clone());
-            if self.state.before.as_ref().is_some_and(|before| same_routing(before, shares)) {
+            if !taken && self.state.before.as_ref().is_some_and(|before| same_routing(before, shares)) {
                 // Nothing had moved after all.
                 self.state.moved = false;
             }

@@ -3,7 +3,7 @@
 
 use super::{
     super::{
-        effect::{Effect, Timer},
+        effect::{Change, Effect, Timer},
         event::TrafficNow,
         state::{Phase, Why},
     },
@@ -23,7 +23,7 @@ impl Work {
     /// A step was read back as done, and it was not the last one.
     pub(super) fn hold(&mut self) {
         let since = self.at;
-        self.enter(Phase::Holding { since, bad: 0, last: Box::default() });
+        self.enter(Phase::Holding { since, bad: 0, overdue: false, last: Box::default() });
         let pace = &self.state.policy.pace;
         let limit = pace.every.saturating_add(self.state.policy.shift_within);
         self.timer(Timer::Shift, limit);
@@ -44,7 +44,7 @@ impl Work {
     }
 
     pub(super) fn watched(&mut self, seen: &Observation, traffic: &TrafficNow) -> Taken {
-        let Phase::Holding { since, bad, .. } = self.state.phase else {
+        let Phase::Holding { since, bad, overdue, .. } = self.state.phase else {
             return Err(self.stale("look between two steps"));
         };
         if let TrafficNow::Elsewhere { shares, detail } = traffic {
@@ -54,11 +54,14 @@ impl Work {
         }
         let trouble = verdict::trouble(seen);
         let bad = if trouble.is_some() { bad + 1 } else { 0 };
-        self.state.phase = Phase::Holding { since, bad, last: Box::new(seen.clone()) };
+        self.state.phase = Phase::Holding { since, bad, overdue, last: Box::new(seen.clone()) };
         match (trouble, traffic) {
-            (Some(detail), _) if bad >= BAD_LOOKS => {
+            (Some(detail), _) if overdue || bad >= BAD_LOOKS => {
                 let shares = self.state.shares.clone().unwrap_or_else(Shares::new);
                 self.escalate(Why::TargetBad { shares, detail });
+            }
+            (None, TrafficNow::Unreadable { detail }) if overdue => {
+                self.escalate(Why::OutcomeUnknown { detail: detail.clone() });
             }
             // Nothing is moved on a doubt, nor while nobody can tell where traffic is; the timer ends the waiting.
             (Some(_), _) | (None, TrafficNow::Unreadable { .. }) => self.watch(AGAIN),
@@ -68,11 +71,13 @@ impl Work {
         Ok(())
     }
 
-    /// Neither good nor bad for too long.
+    /// Neither good nor bad for too long, or nobody was there to look: one fresh look decides.
     pub(super) fn hold_overdue(&mut self) -> Taken {
-        let within = crate::words::spell(self.state.policy.shift_within);
-        let detail = format!("in the middle of the shift, traffic or target could not be read for {within}");
-        self.escalate(Why::OutcomeUnknown { detail });
+        if let Phase::Holding { overdue, .. } = &mut self.state.phase {
+            *overdue = true;
+        }
+        self.changes.push(Change::CancelWork);
+        self.watch(0);
         Ok(())
     }
 }
