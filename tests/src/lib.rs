@@ -8,6 +8,7 @@ pub mod discord_clients;
 pub mod lossy;
 pub mod process;
 pub mod real;
+pub mod rigs;
 pub mod shop;
 pub mod slack_clients;
 pub mod standin;

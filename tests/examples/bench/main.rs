@@ -1,6 +1,7 @@
 //! How fast lastgood is, beside the floor that its surroundings set: `tests/bench` builds and runs this, and
 //! docs/performance.md says what each figure means. It is no test: nothing fails for being slow.
 
+mod adapters;
 mod floor;
 mod growth;
 mod program;
@@ -30,6 +31,9 @@ fn main() {
         lastgood_tests::client::tls();
         if wanted("rollbacks") {
             rollbacks::measure(&mut table, ROLLBACKS, WARM_UP).await;
+        }
+        if wanted("adapters") {
+            adapters::measure(&mut table).await;
         }
         if wanted("lookup") {
             growth::lookup(&mut table).await;

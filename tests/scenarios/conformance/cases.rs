@@ -10,7 +10,7 @@ use lastgood_adapters::{
 use lastgood_core::inventory::live::near;
 use lastgood_tests::{lossy::Mode, process::poll_async};
 
-use super::rig::{Rig, SERVERS, apply, from, progress, served_by, settled, shares, to};
+use lastgood_tests::rigs::{Rig, SERVERS, apply, from, progress, served_by, settled, shares, to};
 
 const SOME: usize = 24;
 const LIMIT: Duration = Duration::from_secs(15);

@@ -2,7 +2,7 @@
 
 use lastgood_tests::client::{Client, Lost, Summary};
 
-use super::rig::{Cost, Rig, apply, from, settled};
+use lastgood_tests::rigs::{Cost, Rig, apply, from, settled};
 
 const PER_SECOND: u32 = 200;
 /// Requests before, between and after the flips.

@@ -1,21 +1,14 @@
 //! What every adapter that moves traffic between pools must do, whatever it moves it with: the same cases for each, on the
 //! real program, with customers. An adapter joins with a rig of its own and one line below.
 
-pub mod caddy;
 mod cases;
-mod contract;
 mod customers;
-pub mod envoy;
-mod haproxy;
-pub mod nginx;
-pub mod rig;
-pub mod traefik;
 
 /// One test per case.
 macro_rules! conforms {
     ($($name:ident: $rig:ty,)+) => {$(
         mod $name {
-            use super::{cases, customers, rig};
+            use super::{cases, customers};
             conforms!(@tests $rig: cases: [
                 moves_and_is_idempotent splits_as_asked resumes_after_a_kill_in_the_middle names_what_can_not_be_reached
                 is_denied_without_a_change refuses_a_target_that_is_missing refuses_a_target_that_is_dead
@@ -28,20 +21,20 @@ macro_rules! conforms {
     (@tests $rig:ty: $from:ident: [$($case:ident)+]) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
-            $from::$case(<$rig as rig::Rig>::start().await).await;
+            $from::$case(<$rig as lastgood_tests::rigs::Rig>::start().await).await;
         }
     )+};
 }
 
 conforms! {
-    haproxy_map: super::haproxy::ByMap,
-    haproxy_weights: super::haproxy::ByWeights,
-    envoy_runtime: super::envoy::ByRuntime,
-    envoy_file: super::envoy::ByFile,
-    traefik_file: super::traefik::Traefik,
-    nginx_file: super::nginx::Nginx,
-    caddy_weights: super::caddy::ByWeights,
-    caddy_upstreams: super::caddy::ByUpstreams,
-    exec: super::contract::Exec,
-    http: super::contract::Http,
+    haproxy_map: lastgood_tests::rigs::haproxy::ByMap,
+    haproxy_weights: lastgood_tests::rigs::haproxy::ByWeights,
+    envoy_runtime: lastgood_tests::rigs::envoy::ByRuntime,
+    envoy_file: lastgood_tests::rigs::envoy::ByFile,
+    traefik_file: lastgood_tests::rigs::traefik::Traefik,
+    nginx_file: lastgood_tests::rigs::nginx::Nginx,
+    caddy_weights: lastgood_tests::rigs::caddy::ByWeights,
+    caddy_upstreams: lastgood_tests::rigs::caddy::ByUpstreams,
+    exec: lastgood_tests::rigs::contract::Exec,
+    http: lastgood_tests::rigs::contract::Http,
 }

@@ -6,9 +6,10 @@ use lastgood_adapters::Fault;
 use lastgood_tests::lossy::Mode;
 use serde_json::{Value, json};
 
-use crate::conformance::{
+use lastgood_tests::rigs::{
+    Rig as _, apply,
     caddy::{By, ByUpstreams, ByWeights},
-    rig::{Rig as _, apply, from, settled, shares},
+    from, settled, shares,
 };
 
 async fn handler(admin: &str) -> Value {

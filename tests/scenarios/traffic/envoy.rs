@@ -5,9 +5,10 @@ use std::{fs, time::Duration};
 use lastgood_adapters::{Fault, traffic::Preflight};
 use lastgood_tests::process::poll_async;
 
-use crate::conformance::{
+use lastgood_tests::rigs::{
+    self as rig, Rig as _, apply, ask,
     envoy::{ByFile, ByRuntime},
-    rig::{self, Rig as _, apply, ask, from, settled, shares, to},
+    from, settled, shares, to,
 };
 
 const LIMIT: Duration = Duration::from_secs(10);

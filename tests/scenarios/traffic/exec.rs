@@ -9,7 +9,7 @@ use lastgood_adapters::{
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::conformance::rig::{self, apply, shares, to};
+use lastgood_tests::rigs::{self as rig, apply, shares, to};
 
 fn shell(script: &str) -> Arc<dyn Shifter> {
     rig::built::<Config>(

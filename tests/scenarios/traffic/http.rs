@@ -10,7 +10,7 @@ use lastgood_adapters::{
 use lastgood_tests::{lossy::Lossy, standin::shifter::Server};
 use serde_json::json;
 
-use crate::conformance::rig::{self, apply, shares, to};
+use lastgood_tests::rigs::{self as rig, apply, shares, to};
 
 /// Always where it is wanted.
 struct Agreeable;

@@ -4,10 +4,7 @@ use std::{fs, process::Command};
 
 use lastgood_adapters::{Fault, traffic::Preflight};
 
-use crate::conformance::{
-    nginx::Nginx,
-    rig::{Rig as _, apply, ask, from, settled, shares, to},
-};
+use lastgood_tests::rigs::{Rig as _, apply, ask, from, nginx::Nginx, settled, shares, to};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_weight_of_nothing_is_no_weight() {

@@ -5,10 +5,7 @@ use std::time::Duration;
 use lastgood_adapters::Fault;
 use lastgood_tests::process::poll_async;
 
-use crate::conformance::{
-    rig::{self, Rig as _, apply, ask, settled, shares, to},
-    traefik::Traefik,
-};
+use lastgood_tests::rigs::{self as rig, Rig as _, apply, ask, settled, shares, to, traefik::Traefik};
 
 const LIMIT: Duration = Duration::from_secs(10);
 

@@ -104,7 +104,7 @@ fn keys_and_types() {
     expect(
         &plus("shift = { steps = [\"10%\", \"100%\"] }"),
         &[
-            "4:9: services.checkout.shift: a switch moves all traffic at once, and not in steps; leave `shift` out, or use `weights`",
+            "5:1: services.checkout.shift: a switch moves all traffic at once, and not in steps; leave `shift` out, or use `weights`",
         ],
     );
     expect(&with(r#"key = "k", "#, ""), &["11:1: services.checkout.traffic.switch.key: missing key"]);

@@ -2,17 +2,17 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use async_trait::async_trait;
-use lastgood_adapters::traffic::{Shifter, envoy::Config};
-use lastgood_tests::{
+use crate::{
     lossy::Lossy,
     real::envoy::{Envoy, Setup, write_routes},
     shop::Shop,
 };
+use async_trait::async_trait;
+use lastgood_adapters::traffic::{Shifter, envoy::Config};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::rig::{self, Rig};
+use super::{self as rig, Rig};
 
 struct Parts {
     shop: Shop,

@@ -2,17 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use lastgood_adapters::traffic::{Shifter, haproxy::Config};
-use lastgood_tests::{
+use crate::{
     lossy::Lossy,
     real::haproxy::{HaProxy, Setup},
     shop::Shop,
 };
+use async_trait::async_trait;
+use lastgood_adapters::traffic::{Shifter, haproxy::Config};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::rig::{self, Rig};
+use super::{self as rig, Rig};
 
 struct Parts {
     shop: Shop,

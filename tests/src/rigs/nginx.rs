@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::{lossy::Lossy, real::nginx::Nginx as Program, shop::Shop};
 use async_trait::async_trait;
 use lastgood_adapters::traffic::{Shifter, nginx::Config};
-use lastgood_tests::{lossy::Lossy, real::nginx::Nginx as Program, shop::Shop};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::rig::{self, Cost, Rig};
+use super::{self as rig, Cost, Rig};
 
 pub struct Nginx {
     shop: Shop,

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use lastgood_adapters::traffic::{Shifter, caddy::Config};
-use lastgood_tests::{
+use crate::{
     lossy::Lossy,
     process::free_port,
     real::caddy::{Caddy, Release},
     shop::Shop,
 };
+use async_trait::async_trait;
+use lastgood_adapters::traffic::{Shifter, caddy::Config};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::rig::{self, Cost, Rig};
+use super::{self as rig, Cost, Rig};
 
 struct Parts {
     shop: Shop,

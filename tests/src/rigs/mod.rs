@@ -1,12 +1,19 @@
 //! What a rig brings: two pools of three servers, routers before them with all traffic on blue, and the adapter, which
 //! reaches their controls through a network that can fail.
 
+pub mod caddy;
+pub mod contract;
+pub mod envoy;
+pub mod haproxy;
+pub mod nginx;
+pub mod traefik;
+
 use std::{sync::Arc, time::Duration};
 
+use crate::{client, lossy::Lossy, shop::Shop};
 use async_trait::async_trait;
 use lastgood_adapters::traffic::{Move, Progress, Said, Section, Shifter};
 use lastgood_core::Shares;
-use lastgood_tests::{client, lossy::Lossy, shop::Shop};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -72,7 +79,7 @@ pub async fn shop() -> Shop {
 }
 
 pub fn members(shop: &Shop, pool: &str) -> Vec<std::net::SocketAddr> {
-    shop.pool(pool).iter().map(lastgood_tests::shop::Server::at).collect()
+    shop.pool(pool).iter().map(crate::shop::Server::at).collect()
 }
 
 pub fn folder() -> TempDir {

@@ -2,17 +2,17 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use async_trait::async_trait;
-use lastgood_adapters::traffic::{Shifter, traefik::Config};
-use lastgood_tests::{
+use crate::{
     lossy::Lossy,
     real::traefik::{Traefik as Program, write_service},
     shop::Shop,
 };
+use async_trait::async_trait;
+use lastgood_adapters::traffic::{Shifter, traefik::Config};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::rig::{self, Rig};
+use super::{self as rig, Rig};
 
 pub struct Traefik {
     shop: Shop,
@@ -53,11 +53,9 @@ impl Rig for Traefik {
         let rig = Self { shop, routers, networks, file, folder };
         let adapter = rig.adapter();
         // Its ports are open before it has read its configuration.
-        lastgood_tests::process::poll_async(
-            "Traefik's routes",
-            std::time::Duration::from_secs(10),
-            || async { adapter.observe().await.ok().map(drop) },
-        )
+        crate::process::poll_async("Traefik's routes", std::time::Duration::from_secs(10), || async {
+            adapter.observe().await.ok().map(drop)
+        })
         .await;
         rig
     }

@@ -3,15 +3,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use crate::{lossy::Lossy, shop::Shop, standin::shifter::Server};
 use async_trait::async_trait;
 use lastgood_adapters::traffic::{Shifter, exec, http};
-use lastgood_tests::{lossy::Lossy, shop::Shop, standin::shifter::Server};
 use serde_json::{Value, json};
 
-use super::{
-    envoy::ByRuntime,
-    rig::{self, Rig},
-};
+use super::{self as rig, Rig, envoy::ByRuntime};
 
 pub struct Exec(ByRuntime);
 
