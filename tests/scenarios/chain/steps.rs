@@ -126,3 +126,33 @@ async fn a_deployment_that_was_recorded_and_never_switched_to_costs_one_more_cli
     assert_eq!(world.stage.routed(), "blue");
     world.ends().await;
 }
+
+/// Semantics, 1: the canary is what fails, the stable version is the target, though it has been live for a few minutes only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_goes_back_to_nothing() {
+    let stage = Stage::set().await;
+    let (traffic, health) = stage.by_weight();
+    // The service's own rate: nobody answers there, and the proposal says that it would say little.
+    let rate = "metrics = [{ name = 'error rate', kind = 'prometheus', url = 'http://127.0.0.1:9', errors = \
+                'sum(increase(failed_total[1s]))', total = 'sum(increase(all_total[1s]))', timeout = '100ms' }]";
+    let wishes =
+        Wishes { traffic: Some(traffic), health: Some(format!("{health}\n{rate}")), ..Wishes::default() };
+    let world = World::open(stage, Kind::Sqlite, &wishes).await;
+    world.stage.weigh(95);
+    let canary = serde_json::json!({ "service": "checkout", "version": world.stage.new.version,
+        "digest": world.stage.new.digest, "pool": "green", "phase": "canary", "by": "ci" });
+    let (status, answer) = world.http.post("/v1/deployments", super::stage::CI_TOKEN, &canary).await;
+    assert_eq!(status, 201, "{answer}");
+    world.alertmanager_sends(&[("HighErrorRate", "firing")]).await;
+    let thread =
+        world.reads("has 5 % of the traffic: the service's own error rate says little about it").await;
+    assert!(thread.root.says("roll back to v2.4.0"), "{}", thread.transcript());
+    world.presses(&world.ana, "Roll back to v2.4.0").await;
+    poll("the canary at nothing", Duration::from_secs(10), || (world.stage.weighed() == 100).then_some(()))
+        .await;
+    // Nothing tells whether it helped: a person is called, and the thread says why.
+    world.reads("no data to tell whether it recovered").await;
+    world.presses(&world.ana, "Hand over").await;
+    world.run_ends(1, "handed over").await;
+    world.ends().await;
+}

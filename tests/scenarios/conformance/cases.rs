@@ -271,8 +271,26 @@ pub async fn outlives_a_restart<R: Rig>(mut rig: R) {
         Progress::Failed { .. } => assert!(!R::KEEPS, "it was kept"),
         Progress::Moving { .. } => unreachable!("waited for"),
     }
-    apply(&*adapter, &to(0)).await.unwrap();
-    settled(&*adapter, &to(0)).await;
+    // And in the middle of a move: whatever became of it, what is read is so, and the move can be made.
+    apply(&*adapter, &to(100)).await.unwrap();
+    settled(&*adapter, &to(100)).await;
+    let wanted = to(0);
+    let (_, cut) = tokio::join!(rig.restart(), apply(&*adapter, &wanted));
+    if let Err(fault) = cut {
+        assert!(
+            matches!(
+                fault,
+                Fault::Unavailable(_) | Fault::Unknown(_) | Fault::Invalid(_) | Fault::NotFound(_)
+            ),
+            "{fault}"
+        );
+    }
+    poll_async("an answer after the restart", LIMIT, || async {
+        adapter.observe().await.ok().filter(|seen| seen.unreachable.is_empty())
+    })
+    .await;
+    poll_async("a healthy target", LIMIT, || async { apply(&*adapter, &wanted).await.ok() }).await;
+    settled(&*adapter, &wanted).await;
     assert_eq!(served_by(&rig, "green", SOME).await, SOME);
 }
 

@@ -35,6 +35,7 @@ pub async fn customers_are_served_throughout<R: Rig>(rig: R) {
 fn judge(summary: &Summary, calm: &[(&str, std::time::Instant, std::time::Instant)], cost: Cost) {
     let failed = summary.unexplained();
     let all = summary.requests.len();
+    println!("{} of {all} requests were cut, over {} moves", failed.len(), calm.len());
     match cost {
         Cost::Nothing => assert!(failed.is_empty(), "{} of {all} failed: {:?}", failed.len(), failed[0]),
         Cost::Resets => {

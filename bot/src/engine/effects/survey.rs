@@ -48,6 +48,7 @@ async fn found(job: &Job<'_>, reading: Reading) -> Result<Survey> {
     let to = routing(job, &choice, &reading.live);
     let mut notes = reading.notes;
     notes.extend(dependencies(job).await?);
+    notes.extend(small_share(job, &choice));
     Ok(Survey { to, drift: reading.drift, notes, doubt: doubt(job, &choice), choice, live: reading.live })
 }
 
@@ -111,6 +112,17 @@ async fn in_registry(job: &Job<'_>, digest: &Digest) -> InRegistry {
         Err(Fault::NotFound(_)) => InRegistry::Gone,
         Err(fault) => InRegistry::Unreadable(fault.to_string()),
     }
+}
+
+/// What the service as a whole measures says little about a few percent of its traffic (semantics, 6).
+fn small_share(job: &Job<'_>, choice: &Choice) -> Option<String> {
+    let failing = choice.failing.as_ref().filter(|failing| (1..50).contains(&failing.share))?;
+    (!job.service.metrics.is_empty()).then(|| {
+        format!(
+            "{} has {} % of the traffic: the service's own error rate says little about it, before the shift as after",
+            failing.artifact, failing.share
+        )
+    })
 }
 
 fn doubt(job: &Job<'_>, choice: &Choice) -> Option<String> {
