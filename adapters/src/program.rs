@@ -55,12 +55,11 @@ impl Group {
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0 {
-            if let Err(error) = kill_process_group(group, signal)
-                && error != rustix::io::Errno::SRCH
-            {
-                tracing::warn!(%error, "a program's process group can't be ended");
-            }
+        if let Some(group) = self.0
+            && let Err(error) = kill_process_group(group, signal)
+            && error != rustix::io::Errno::SRCH
+        {
+            tracing::warn!(%error, "a program's process group can't be ended");
         }
     }
 }

@@ -91,6 +91,14 @@ impl Section for Config {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the receiver compares it with its own clock; nothing is decided by it here"
+)]
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body` (Standard Webhooks, "Verifying signatures").
 fn signature(key: &[u8], id: &str, timestamp: u64, body: &[u8]) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
@@ -116,8 +124,7 @@ impl Http {
         let invalid = |why: String| Fault::Invalid(format!("{who}: {why}"));
         let body = serde_json::to_vec(&self.service.request(operation, wanted))
             .map_err(|error| invalid(format!("the request can't be written: {error}")))?;
-        // The receiver compares it with its own clock: this is no time of ours that anything is decided by.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = now();
         let (id, timestamp) = (self.id(operation, wanted, now), now.as_secs());
         let signed = signature(&self.key, &id, timestamp, &body);
         let signed = signed.ok_or_else(|| invalid("it can't be signed".to_owned()))?;

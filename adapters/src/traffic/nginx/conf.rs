@@ -80,7 +80,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
 }
 
 /// The tokens between the braces after `head`, and after how many heads were found.
-fn block<'a>(tokens: &'a [Token], head: impl Fn(&[Token]) -> bool, size: usize) -> Option<&'a [Token]> {
+fn block(tokens: &[Token], head: impl Fn(&[Token]) -> bool, size: usize) -> Option<&[Token]> {
     let start = tokens.windows(size + 1).position(|w| head(&w[..size]) && w[size].text == "{")?;
     let inside = tokens.get(start + size + 1..)?;
     let mut depth = 1_usize;

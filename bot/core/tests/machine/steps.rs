@@ -56,7 +56,7 @@ fn asked(world: &World) -> Option<(Shares, Option<Shares>)> {
 
 /// The step that is asked for comes about.
 fn step_settles(world: &mut World, blue: u8) {
-    let (to, from) = asked(world).expect("a step is asked for");
+    let (to, from) = asked(world).unwrap();
     assert_eq!(to, shares(blue));
     assert_eq!(from, world.state.shares, "the step says what it was based on");
     world.pending.clear();

@@ -10,7 +10,7 @@ use super::{
     Taken, Work,
 };
 use crate::{
-    At, Millis, Shares,
+    At, Millis,
     verdict::{self, Observation},
 };
 
@@ -57,7 +57,7 @@ impl Work {
         self.state.phase = Phase::Holding { since, bad, overdue, last: Box::new(seen.clone()) };
         match (trouble, traffic) {
             (Some(detail), _) if overdue || bad >= BAD_LOOKS => {
-                let shares = self.state.shares.clone().unwrap_or_else(Shares::new);
+                let shares = self.state.shares.clone().unwrap_or_default();
                 self.escalate(Why::TargetBad { shares, detail });
             }
             (None, TrafficNow::Unreadable { detail }) if overdue => {
