@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use super::{
     CALL_LIMIT, Section, Shifter, addresses,
+    dial::dial,
     fleet::{Caution, Fleet, Pool, Reading, Vendor, Wrote},
-    nginx::dial,
     no_pods,
     shares::{percent, weights},
     two_pools, worst,

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     CALL_LIMIT, Move, Observation, Preflight, Progress, Said, Section, Shifter,
-    contract::{Answer, Complaint, Operation, Service},
+    contract::{Answer, Complaint, Operation, Service, checked, pools_for},
 };
 use crate::{
     BuildError, Check, Fault, Secret,
@@ -71,17 +71,6 @@ impl Section for Config {
 
     fn secrets(&self) -> Vec<(&'static str, &Source)> {
         self.secrets.values().map(|source| ("secrets", source)).collect()
-    }
-}
-
-/// Blue/green and canary need pools to move between.
-pub(super) fn pools_for(strategy: Strategy, pools: &[String]) -> Option<String> {
-    match strategy {
-        Strategy::Rolling => None,
-        Strategy::BlueGreen | Strategy::Canary if pools.len() >= 2 => None,
-        Strategy::BlueGreen | Strategy::Canary => {
-            Some("name two pools or more: traffic is moved between them".to_owned())
-        }
     }
 }
 
@@ -204,30 +193,5 @@ impl Shifter for Exec {
     async fn check(&self) -> Vec<Check> {
         let what = format!("exec {}", self.program.name());
         vec![checked(what, self.observe().await)]
-    }
-}
-
-pub(super) fn checked(what: String, seen: Result<Observation, Fault>) -> Check {
-    match seen {
-        Ok(seen) => {
-            let gives = super::shares::spell(&seen.shares);
-            let dead = |(pool, capacity): (&String, &super::Capacity)| {
-                (capacity.alive == 0).then(|| format!("no server of pool {pool} can serve"))
-            };
-            let dead = seen.capacity.iter().find_map(dead);
-            match seen.disagreement.into_iter().chain(seen.warnings).chain(dead).next() {
-                Some(warning) => Check::warning(what, format!("{gives}; {warning}"), "see its own log"),
-                None => Check::good(what, gives),
-            }
-        }
-        Err(fault) => {
-            let advice = match &fault {
-                Fault::NotFound(_) => "is that its whole path or address?",
-                Fault::Denied(_) => "may lastgood's user run or ask it, and is the secret the right one?",
-                Fault::Invalid(_) => "compare its answer with the contract in docs/adapters.md",
-                _ => "run it by hand with {\"version\":1,\"operation\":\"observe\"}",
-            };
-            Check::bad(what, fault.to_string(), advice)
-        }
     }
 }

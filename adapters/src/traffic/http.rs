@@ -19,8 +19,7 @@ use sha2::Sha256;
 
 use super::{
     CALL_LIMIT, Move, Observation, Preflight, Progress, Said, Section, Shifter,
-    contract::{Answer, Complaint, Operation, Service},
-    exec::{checked, pools_for},
+    contract::{Answer, Complaint, Operation, Service, checked, pools_for},
 };
 use crate::{
     BuildError, Check, Fault, Secret,

@@ -12,6 +12,7 @@ use crate::{BuildError, Check, Fault, client::Address, secret::Source};
 pub mod caddy;
 mod capacity;
 mod contract;
+mod dial;
 pub mod envoy;
 pub mod exec;
 mod fleet;

@@ -6,14 +6,14 @@ mod wire;
 
 use std::collections::BTreeSet;
 
-use lastgood_core::Shares;
+use lastgood_core::{Shares, Strategy};
 
 pub use self::{
     answer::Answer,
     wire::{Complaint, Operation, Request},
 };
 use super::{Move, Observation, Preflight, Progress, shares};
-use crate::Fault;
+use crate::{Check, Fault};
 
 /// Of the contract. A shifter that does not know it refuses.
 pub const VERSION: u32 = 1;
@@ -75,6 +75,43 @@ impl Service {
         {
             (0 | 100, _, false) | (_, true, false) => Ok(()),
             (sum, ..) => Err(Fault::Invalid(format!("its shares add up to {sum} %, not to 100 %"))),
+        }
+    }
+}
+
+/// Blue/green and canary need pools to move between.
+pub fn pools_for(strategy: Strategy, pools: &[String]) -> Option<String> {
+    match strategy {
+        Strategy::Rolling => None,
+        Strategy::BlueGreen | Strategy::Canary if pools.len() >= 2 => None,
+        Strategy::BlueGreen | Strategy::Canary => {
+            Some("name two pools or more: traffic is moved between them".to_owned())
+        }
+    }
+}
+
+/// The line of `lastgood check`.
+pub fn checked(what: String, seen: Result<Observation, Fault>) -> Check {
+    match seen {
+        Ok(seen) => {
+            let gives = shares::spell(&seen.shares);
+            let dead = |(pool, capacity): (&String, &super::Capacity)| {
+                (capacity.alive == 0).then(|| format!("no server of pool {pool} can serve"))
+            };
+            let dead = seen.capacity.iter().find_map(dead);
+            match seen.disagreement.into_iter().chain(seen.warnings).chain(dead).next() {
+                Some(warning) => Check::warning(what, format!("{gives}; {warning}"), "see its own log"),
+                None => Check::good(what, gives),
+            }
+        }
+        Err(fault) => {
+            let advice = match &fault {
+                Fault::NotFound(_) => "is that its whole path or address?",
+                Fault::Denied(_) => "may lastgood's user run or ask it, and is the secret the right one?",
+                Fault::Invalid(_) => "compare its answer with the contract in docs/adapters.md",
+                _ => "run it by hand with {\"version\":1,\"operation\":\"observe\"}",
+            };
+            Check::bad(what, fault.to_string(), advice)
         }
     }
 }

@@ -10,14 +10,12 @@ use async_trait::async_trait;
 use futures_util::future::{join_all, try_join_all};
 use lastgood_core::{Shares, Strategy, inventory::live::near};
 use serde::Deserialize;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout},
-};
+use tokio::time::Instant;
 
 use self::conf::{Conf, mark, marked, variable};
 use super::{
     CALL_LIMIT, Section, Shifter,
+    dial::dial,
     fleet::{Fleet, Pool, Reading, Vendor, Wrote},
     no_pods,
     shares::spell,
@@ -40,8 +38,6 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// For 100 ms after it has started new workers, nginx lets the old ones accept connections as well (ngx_process_cycle.c,
 /// "allow new processes to start"): until then no answer proves that the next one will be the same.
 const OVERLAP: Duration = Duration::from_millis(150);
-/// Until a server that takes no connection counts as dead.
-const DIAL: Duration = Duration::from_secs(1);
 
 /// ```toml
 /// file = "/etc/nginx/conf.d/checkout-upstream.conf"
@@ -120,20 +116,6 @@ impl Section for Config {
         };
         Ok(Arc::new(Fleet::new(nginx, limit)))
     }
-}
-
-/// Servers that take a connection, of those with an address that can be dialled.
-pub(super) async fn dial(members: &[String]) -> (u32, bool) {
-    let each = members.iter().map(|address| async move {
-        let address = if address.contains(':') { address.clone() } else { format!("{address}:80") };
-        let dialled = timeout(DIAL, TcpStream::connect(&address)).await;
-        matches!(dialled, Ok(Ok(_)))
-    });
-    // A socket's path can't be dialled so, and its server is taken to be there.
-    let paths = members.iter().any(|address| address.starts_with("unix"));
-    let alive = join_all(each).await.into_iter().filter(|alive| *alive).count();
-    let paths_count = members.iter().filter(|address| address.starts_with("unix")).count();
-    (u32::try_from(alive + paths_count).unwrap_or(u32::MAX), paths)
 }
 
 impl Nginx {
