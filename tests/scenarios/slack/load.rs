@@ -32,8 +32,15 @@ use crate::crash::{
 
 const SERVICES: usize = 200;
 const ROOMS: usize = 10;
-/// Commands, each by somebody who waits for the answer.
+/// The machine has other work now and then: what counts is the median of so many rounds.
+const ROUNDS: usize = 3;
+/// Commands in a round, each by somebody who waits for the answer.
 const COMMANDS: usize = 400;
+/// How many people type at once.
+const PEOPLE: usize = 8;
+/// How long each waits from one command to the next: 40 commands a second in all. People who never pause would measure how
+/// long eight of them queue for this machine, not how long one waits.
+const PAUSE: Duration = Duration::from_millis(200);
 /// What is asked for; Slack's own limit is 3 s.
 const P99: Duration = Duration::from_millis(100);
 
@@ -108,29 +115,47 @@ async fn two_hundred_rollbacks_and_every_command_is_acknowledged_at_once() {
     })
     .await;
 
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        rounds.push(round(&slack, &ana).await);
+    }
+    rounds.sort_unstable();
+    let p99 = rounds[ROUNDS / 2];
+    assert!(p99 < P99, "99 % within {p99:?}, the median of {rounds:?}");
+    assert_eq!(slack.limited(), 0, "Slack never had to say that it is too much");
+    assert_eq!(slack.refused(), [""; 0]);
+    stop.send_replace(true);
+    running.await.unwrap();
+}
+
+/// Everybody types their commands. Within how long 99 % of them were acknowledged.
+async fn round(slack: &Slack, who: &Who) -> Duration {
+    let before = acknowledged(slack).len();
     let mut asking = JoinSet::new();
-    for person in 0..8 {
-        let (slack, ana) = (slack.clone(), ana.clone());
+    for person in 0..PEOPLE {
+        let (slack, who) = (slack.clone(), who.clone());
         asking.spawn(async move {
-            for number in 0..COMMANDS / 8 {
+            let first = tokio::time::Instant::now() + PAUSE / PEOPLE as u32 * person as u32;
+            let mut pace = tokio::time::interval_at(first, PAUSE);
+            for number in 0..COMMANDS / PEOPLE {
+                pace.tick().await;
                 let told =
-                    slack.slash(&ana, &room(person), &format!("/rollback history service{number}")).await;
+                    slack.slash(&who, &room(person), &format!("/rollback history service{number}")).await;
                 assert!(told.private().contains(&format!("service{number}: what was deployed")));
             }
         });
     }
     asking.join_all().await;
-
-    let mut delivered = slack.delivered();
-    delivered.retain(|one| one.kind == "slash_commands");
-    assert_eq!(delivered.len(), COMMANDS);
-    let mut times: Vec<_> = delivered.iter().map(|one| one.acknowledged.expect("acknowledged")).collect();
+    let mut times = acknowledged(slack).split_off(before);
+    assert_eq!(times.len(), COMMANDS);
     times.sort_unstable();
     let (half, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
     println!("acknowledged: median {half:?}, 99 % within {p99:?}, slowest {:?}", times[times.len() - 1]);
-    assert!(p99 < P99, "99 % within {p99:?}");
-    assert_eq!(slack.limited(), 0, "Slack never had to say that it is too much");
-    assert_eq!(slack.refused(), [""; 0]);
-    stop.send_replace(true);
-    running.await.unwrap();
+    p99
+}
+
+/// How long each command waited, in the order of their delivery.
+fn acknowledged(slack: &Slack) -> Vec<Duration> {
+    let delivered = slack.delivered().into_iter().filter(|one| one.kind == "slash_commands");
+    delivered.map(|one| one.acknowledged.expect("acknowledged")).collect()
 }
