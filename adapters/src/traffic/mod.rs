@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lastgood_core::{Shares, Strategy};
+use lastgood_core::{Artifact, Shares, Strategy};
 use serde::{Deserialize, Serialize};
 
 use crate::{BuildError, Check, Fault, client::Address, secret::Source};
@@ -18,10 +18,13 @@ pub mod exec;
 mod fleet;
 pub mod haproxy;
 pub mod http;
+pub mod kubernetes;
 pub mod nginx;
 mod shares;
 mod text;
 pub mod traefik;
+
+pub use kubernetes::rollout as kubernetes_rollout;
 
 /// What routes traffic now, as read from the router itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +42,20 @@ pub struct Observation {
     /// move from there takes one more click; after a move they are shown.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// What pools run, where the router itself knows (orchestrators). Elsewhere the pools are asked.
+    #[serde(default)]
+    pub runs: BTreeMap<String, Running>,
+    /// Who changed it last, where the router keeps that: named when traffic is not where it should be.
+    #[serde(default)]
+    pub writer: Option<String>,
+}
+
+/// What is known of a pool's artifact.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    pub digest: Option<String>,
+    /// Its tag, which says less: the inventory may know the digest by it.
+    pub version: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +78,12 @@ pub struct Move {
     pub shares: Shares,
     /// The artifact that is meant to serve, for adapters that find the target by digest (orchestrators).
     pub digest: String,
+    /// The version under which the inventory knows the digest, for people and for finding it by its tag.
+    #[serde(default)]
+    pub version: String,
+    /// Why it is done, in a few words, for those who keep a history of their own.
+    #[serde(default)]
+    pub note: String,
     /// Unreachable instances that an approver said to go on without; every other one must take part.
     pub without: Vec<String>,
     /// The routing that was read last. An instance that is neither there nor on the way to `shares` was moved by another
@@ -129,6 +152,19 @@ pub trait Shifter: Send + Sync {
     /// # Errors
     /// As `observe`.
     async fn progress(&self, wanted: &Move) -> Result<Progress, Fault>;
+
+    /// Where there are no pools but what is running itself (orchestrators): the name under which `observe` shows an artifact.
+    fn pool_of(&self, _artifact: &Artifact) -> Option<String> {
+        None
+    }
+
+    /// What whoever approves a move has to know of it beforehand, at the cost of one more click. Changes nothing.
+    ///
+    /// # Errors
+    /// As `observe`.
+    async fn caveats(&self, _wanted: &Move) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
 
     /// Connections and permissions, a line each, for `lastgood check`. Changes nothing.
     async fn check(&self) -> Vec<Check>;

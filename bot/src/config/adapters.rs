@@ -28,7 +28,7 @@ macro_rules! shifters {
     ($($kind:ident => $vendor:ident),+ $(,)?) => {
         /// What moves a service's traffic.
         #[derive(Debug, Clone, Deserialize)]
-        #[serde(rename_all = "lowercase")]
+        #[serde(rename_all = "kebab-case")]
         pub enum Shifter {
             $($kind(traffic::$vendor::Config)),+
         }
@@ -51,6 +51,7 @@ shifters! {
     Caddy => caddy,
     Exec => exec,
     Http => http,
+    KubernetesRollout => kubernetes_rollout,
 }
 
 impl Shifter {

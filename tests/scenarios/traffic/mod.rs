@@ -5,5 +5,6 @@ mod envoy;
 mod exec;
 mod haproxy;
 mod http;
+mod kubernetes;
 mod nginx;
 mod traefik;

@@ -4,6 +4,7 @@ pub mod alertmanager;
 pub mod caddy;
 pub mod envoy;
 pub mod haproxy;
+pub mod kubernetes;
 pub mod nginx;
 pub mod prometheus;
 pub mod registry;

@@ -33,7 +33,7 @@ struct Seen {
 impl From<Seen> for Observation {
     fn from(seen: Seen) -> Self {
         let Seen { shares, capacity, unreachable, disagreement, warnings } = seen;
-        Self { shares, capacity, unreachable, disagreement, warnings }
+        Self { shares, capacity, unreachable, disagreement, warnings, ..Self::default() }
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) fn picture(asked: &[Asked<'_>], route: &Route) -> Result<Observation,
         capacity,
         unreachable,
         disagreement: disagreement(&readings, route),
-        warnings: Vec::new(),
+        ..Observation::default()
     })
 }
 

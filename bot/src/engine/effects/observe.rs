@@ -65,6 +65,9 @@ async fn traffic(job: &Job<'_>, to: &Shares) -> TrafficNow {
             if let Some(disagreement) = &seen.disagreement {
                 detail.push_str(&format!(" ({disagreement})"));
             }
+            if let Some(writer) = &seen.writer {
+                detail.push_str(&format!("; {writer} changed it last"));
+            }
             TrafficNow::Elsewhere { shares: seen.shares, detail }
         }
         Err(fault) => TrafficNow::Unreadable { detail: fault.to_string() },

@@ -37,7 +37,11 @@ pub(super) async fn read(job: &Job<'_>) -> std::result::Result<Reading, Failed> 
     routing_notes(&observed, &mut reading);
     let mut versions = versions;
     for pool in observed.shares.keys() {
-        let seen = versions.iter().position(|(name, _)| name == pool).map(|at| versions.swap_remove(at).1);
+        let asked = versions.iter().position(|(name, _)| name == pool).map(|at| versions.swap_remove(at).1);
+        let seen = match asked {
+            Some(asked) => Some(asked),
+            None => told(job, &observed, pool, &mut reading).await?,
+        };
         let serving = observed.shares.get(pool).is_some_and(|share| *share > 0);
         let running = settle(job, pool, serving, seen, &mut reading).await?;
         reading.live.pools.insert(pool.clone(), running);
@@ -55,6 +59,38 @@ async fn versions(job: &Job<'_>) -> Vec<(String, Asked)> {
     });
     join_all(asked).await
 }
+
+/// What the router itself says that a pool runs, by its digest or else by the tag under which it was recorded.
+async fn told(
+    job: &Job<'_>,
+    observed: &Observation,
+    pool: &str,
+    reading: &mut Reading,
+) -> Result<Option<Asked>> {
+    let Some(running) = observed.runs.get(pool) else { return Ok(None) };
+    if let Some(digest) = running.digest.as_ref().and_then(|digest| digest.parse().ok()) {
+        return Ok(Some(Ok(digest)));
+    }
+    let version = running.version.as_deref().unwrap_or(pool);
+    let db = job.engine.store.reader();
+    let known = store::releases::newest(db, &job.service.id, TAGS).await?;
+    let known = known.into_iter().find(|release| release.artifact.version == version);
+    Ok(Some(match known {
+        Some(release) => {
+            reading.drift.push(format!(
+                "no pod tells which bytes of {version} it runs; the inventory knows it as {}",
+                release.artifact.digest.short()
+            ));
+            Ok(release.artifact.digest)
+        }
+        None => Err(Fault::NotFound(format!(
+            "no pod tells which bytes of {version} it runs, and no release is recorded by that version"
+        ))),
+    }))
+}
+
+/// Releases that are looked at for a tag.
+const TAGS: i64 = 200;
 
 fn routing_notes(observed: &Observation, reading: &mut Reading) {
     for instance in &observed.unreachable {

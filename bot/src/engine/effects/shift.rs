@@ -52,13 +52,17 @@ pub(super) async fn fetch(job: &Job<'_>, digest: &Digest) -> Outcome {
     }
 }
 
-fn wanted(to: &Shares, digest: &Digest, without: &[String]) -> Move {
+fn wanted(job: &Job<'_>, to: &Shares, digest: &Digest, without: &[String]) -> Move {
+    let target = job.state.proposal.as_ref().map(|proposal| &proposal.target);
+    let version = target.filter(|target| target.digest == *digest).map(|target| target.version.clone());
+    let version = version.unwrap_or_default();
     Move {
         shares: to.clone(),
         digest: digest.to_string(),
+        note: format!("{}: back to {version}", job.claimed.rollback),
+        version,
         without: without.to_vec(),
-        from: None,
-        key: String::new(),
+        ..Move::default()
     }
 }
 
@@ -70,7 +74,7 @@ pub(super) async fn preflight(
     first: Option<&Shares>,
 ) -> Outcome {
     let done = |preflight| Outcome::Event(Event::PreflightDone { preflight });
-    let wanted = wanted(to, digest, without);
+    let wanted = wanted(job, to, digest, without);
     // One after the other: a router's control socket takes few connections at a time.
     let router = async {
         let before = job.service.shifter.observe().await;
@@ -146,7 +150,8 @@ pub(super) async fn apply(
         Ok(time) => time,
         Err(instead) => return instead,
     };
-    let wanted = Move { from: from.cloned(), key: job.claimed.id.clone(), ..wanted(to, digest, without) };
+    let wanted =
+        Move { from: from.cloned(), key: job.claimed.id.clone(), ..wanted(job, to, digest, without) };
     let said = Said::default();
     let heard = said.subscribe();
     let applied = tokio::time::timeout(time, job.service.shifter.apply(&wanted, &said));
@@ -194,7 +199,7 @@ pub(super) async fn read(
     once: bool,
 ) -> Outcome {
     let read = |reading| Outcome::Event(Event::ShiftRead { reading });
-    let wanted = wanted(to, digest, without);
+    let wanted = wanted(job, to, digest, without);
     match job.service.shifter.progress(&wanted).await {
         Ok(Progress::Settled(seen)) => {
             read(ShiftReading::Settled { shares: seen.shares, warnings: seen.warnings })

@@ -1,8 +1,8 @@
 //! Reading the world before a proposal, and again at the decision.
 
-use lastgood_adapters::Fault;
+use lastgood_adapters::{Fault, traffic::Move};
 use lastgood_core::{
-    Digest,
+    Artifact, Digest,
     inventory::{
         choice::{Choice, InRegistry, Question, choose},
         live::{Live, all_to},
@@ -44,12 +44,14 @@ pub(super) async fn survey(job: &Job<'_>) -> Outcome {
 }
 
 async fn found(job: &Job<'_>, reading: Reading) -> Result<Survey> {
-    let choice = chosen(job, &reading.live).await?;
+    let choice = choose_from(job, &reading.live).await?;
     let to = routing(job, &choice, &reading.live);
+    let mut drift = reading.drift;
+    drift.extend(caveats(job, &choice, &to).await);
     let mut notes = reading.notes;
     notes.extend(dependencies(job).await?);
     notes.extend(small_share(job, &choice));
-    Ok(Survey { to, drift: reading.drift, notes, doubt: doubt(job, &choice), choice, live: reading.live })
+    Ok(Survey { to, drift, notes, doubt: doubt(job, &choice), choice, live: reading.live })
 }
 
 fn routing(job: &Job<'_>, choice: &Choice, live: &Live) -> lastgood_core::Shares {
@@ -64,11 +66,47 @@ fn routing(job: &Job<'_>, choice: &Choice, live: &Live) -> lastgood_core::Shares
         .unwrap_or_default();
     // The pool that carries most of it already has the least to take on.
     let pool = pools.iter().max_by_key(|pool| live.shares.get(*pool).copied().unwrap_or(0));
-    pool.map(|pool| all_to(pool, &live.shares)).unwrap_or_default()
+    match (pool, chosen(choice)) {
+        (Some(pool), _) => all_to(pool, &live.shares),
+        // Orchestrators have no pools to hold it: it will be there under this name.
+        (None, Some(artifact)) if !job.service.needs_pool => {
+            let named = job.service.shifter.pool_of(artifact);
+            let others = live.shares.keys().map(|other| (other.clone(), 0));
+            named.map(|pool| others.chain([(pool, 100)]).collect()).unwrap_or_default()
+        }
+        _ => lastgood_core::Shares::default(),
+    }
+}
+
+fn chosen(choice: &Choice) -> Option<&Artifact> {
+    let chosen = choice.candidates.iter().find(|c| Some(&c.artifact.digest) == choice.chosen.as_ref());
+    chosen.map(|candidate| &candidate.artifact)
+}
+
+/// What the router itself has to say of the move, before anybody approves it.
+async fn caveats(job: &Job<'_>, choice: &Choice, to: &lastgood_core::Shares) -> Vec<String> {
+    let undone = match &job.state.kind {
+        Kind::Undo { artifact, .. } => artifact.as_ref(),
+        Kind::Back => None,
+    };
+    let Some(artifact) = undone.or_else(|| chosen(choice)).filter(|_| !to.is_empty()) else {
+        return Vec::new();
+    };
+    let wanted = Move {
+        shares: to.clone(),
+        digest: artifact.digest.to_string(),
+        version: artifact.version.clone(),
+        ..Move::default()
+    };
+    job.service
+        .shifter
+        .caveats(&wanted)
+        .await
+        .unwrap_or_else(|fault| vec![format!("whether the move is possible could not be looked at: {fault}")])
 }
 
 /// Chooses, asking the registry only about what would be chosen.
-async fn chosen(job: &Job<'_>, live: &Live) -> Result<Choice> {
+async fn choose_from(job: &Job<'_>, live: &Live) -> Result<Choice> {
     let mut choice = Choice::default();
     for page in PAGES {
         let db = job.engine.store.reader();

@@ -1,0 +1,131 @@
+//! Who else decides what a workload looks like. A rollback that is put back seconds later is worse than none.
+
+use serde_json::Value;
+
+/// What applies this object again and again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// `Argo CD application shop/checkout`.
+    pub name: String,
+    /// What a person can do so that it stops.
+    pub pause: String,
+}
+
+/// Field managers under which they write, and their names.
+const MANAGERS: [(&str, &str); 5] = [
+    ("argocd-controller", "Argo CD"),
+    ("argocd-application-controller", "Argo CD"),
+    ("kustomize-controller", "Flux"),
+    ("helm-controller", "Flux"),
+    ("fleetagent", "Fleet"),
+];
+
+/// Of a label or annotation.
+fn mark<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    let metadata = &object["metadata"];
+    metadata["annotations"][key].as_str().or_else(|| metadata["labels"][key].as_str())
+}
+
+/// By tracking marks, which name the owner (Argo CD's tracking annotation, Flux's labels), else by who wrote the managed fields.
+pub fn owner(object: &Value) -> Option<Owner> {
+    let flux = |kind: &str, prefix: &str| {
+        let name = mark(object, &format!("{prefix}/name"))?;
+        let namespace = mark(object, &format!("{prefix}/namespace")).unwrap_or("flux-system");
+        Some(Owner {
+            name: format!("Flux {kind} {namespace}/{name}"),
+            pause: format!("flux suspend {} {name} -n {namespace}", kind.to_lowercase()),
+        })
+    };
+    let tracked = mark(object, "argocd.argoproj.io/tracking-id").and_then(|id| id.split_once(':'));
+    if let Some((application, _)) = tracked.or_else(|| {
+        // The label is Helm's as well: it means Argo CD only when that wrote the object.
+        let instance = mark(object, "app.kubernetes.io/instance")?;
+        (manager(object)?.1 == "Argo CD").then_some((instance, ""))
+    }) {
+        let application = application.replace('_', "/");
+        let short = application.rsplit('/').next().unwrap_or_default().to_owned();
+        return Some(Owner {
+            name: format!("Argo CD application {application}"),
+            pause: format!("argocd app set {short} --sync-policy none"),
+        });
+    }
+    flux("Kustomization", "kustomize.toolkit.fluxcd.io")
+        .or_else(|| flux("HelmRelease", "helm.toolkit.fluxcd.io"))
+        .or_else(|| {
+            let (manager, name) = manager(object)?;
+            Some(Owner {
+                name: format!("{name} (field manager {manager})"),
+                pause: format!("suspend its synchronisation in {name}"),
+            })
+        })
+}
+
+fn manager(object: &Value) -> Option<(&str, &'static str)> {
+    writers(object).find_map(|writer| {
+        let (_, name) = MANAGERS.iter().find(|(manager, _)| *manager == writer)?;
+        Some((writer, *name))
+    })
+}
+
+fn writers(object: &Value) -> impl Iterator<Item = &str> {
+    let fields = object["metadata"]["managedFields"].as_array().map_or(&[][..], Vec::as_slice);
+    fields.iter().filter_map(|field| field["manager"].as_str())
+}
+
+/// Who wrote the pod template last, other than us.
+pub fn last_writer(object: &Value) -> Option<String> {
+    let fields = object["metadata"]["managedFields"].as_array()?;
+    let wrote = fields.iter().filter(|field| !field["fieldsV1"]["f:spec"]["f:template"].is_null());
+    let last = wrote.max_by_key(|field| field["time"].as_str().unwrap_or_default())?;
+    last["manager"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn named(metadata: Value) -> Option<String> {
+        owner(&json!({ "metadata": metadata })).map(|owner| owner.name)
+    }
+
+    #[test]
+    fn an_owner_is_known_by_its_marks_and_a_helm_label_is_none() {
+        let id = "shop_checkout:apps/Deployment:shop/checkout";
+        let by = |manager: &str| json!([{"manager": manager}]);
+        assert_eq!(
+            named(json!({"annotations": {"argocd.argoproj.io/tracking-id": id}})).as_deref(),
+            Some("Argo CD application shop/checkout")
+        );
+        let label = json!({"app.kubernetes.io/instance": "checkout"});
+        assert_eq!(named(json!({"labels": label})), None, "Helm sets it too");
+        assert_eq!(
+            named(json!({"labels": label, "managedFields": by("argocd-controller")})).as_deref(),
+            Some("Argo CD application checkout")
+        );
+        let flux = json!({"kustomize.toolkit.fluxcd.io/name": "shop",
+                          "kustomize.toolkit.fluxcd.io/namespace": "infra"});
+        let owner = owner(&json!({"metadata": {"labels": flux}})).unwrap();
+        assert_eq!(owner.name, "Flux Kustomization infra/shop");
+        assert_eq!(owner.pause, "flux suspend kustomization shop -n infra");
+        assert_eq!(
+            named(json!({"managedFields": by("helm-controller")})).as_deref(),
+            Some("Flux (field manager helm-controller)")
+        );
+        assert_eq!(named(json!({"managedFields": by("kubectl-client-side-apply")})), None);
+    }
+
+    #[test]
+    fn the_last_writer_of_the_template_is_named() {
+        let field = |manager: &str, time: &str, fields: Value| json!({"manager": manager, "time": time, "fieldsV1": fields});
+        let template = json!({"f:spec": {"f:template": {}}});
+        let fields = json!([
+            field("lastgood", "2026-01-01T03:00:00Z", template.clone()),
+            field("argocd-controller", "2026-01-01T03:00:05Z", template),
+            field("kube-controller-manager", "2026-01-01T03:00:09Z", json!({"f:status": {}})),
+        ]);
+        let last = last_writer(&json!({"metadata": {"managedFields": fields}}));
+        assert_eq!(last.as_deref(), Some("argocd-controller"));
+    }
+}

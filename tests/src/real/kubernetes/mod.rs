@@ -1,0 +1,225 @@
+//! A real kube-apiserver and kube-controller-manager, with an etcd of their own. There is no scheduler and no kubelet: `nodes`
+//! plays both, so that rollouts are real and traffic is not.
+
+pub mod nodes;
+mod objects;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub use self::objects::{configmap, deployment, image};
+use super::local;
+use crate::process::{Process, free_port, poll_async};
+
+const ADMIN: &str = "token-of-the-administrator";
+const BOT: &str = "token-of-lastgood";
+pub const NAMESPACE: &str = "shop";
+
+pub struct Kubernetes {
+    folder: TempDir,
+    port: u16,
+    etcd_port: u16,
+    pub etcd: Process,
+    pub api: Process,
+    controllers: Process,
+    http: reqwest::Client,
+}
+
+fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("LASTGOOD_TEST_KUBERNETES").expect("tests/run names where Kubernetes is");
+    PathBuf::from(folder).join(name)
+}
+
+impl Kubernetes {
+    /// With a namespace, and lastgood's permissions in it as `deploy/kubernetes` has them.
+    pub async fn start() -> Self {
+        lastgood_adapters::client::install_tls();
+        let folder = tempfile::tempdir().unwrap();
+        let (port, etcd_port) = (free_port(), free_port());
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        fs::write(folder.path().join("accounts.key"), key).unwrap();
+        let tokens = format!("{ADMIN},admin,1,system:masters\n{BOT},lastgood,2\n");
+        fs::write(folder.path().join("tokens"), tokens).unwrap();
+        let mut etcd = Self::run_etcd(folder.path(), etcd_port);
+        etcd.listening(local(etcd_port)).await;
+        let mut api = Self::run_api(folder.path(), port, etcd_port);
+        api.listening(local(port)).await;
+        let ca = fs::read(folder.path().join("pki/apiserver.crt")).unwrap();
+        let http = reqwest::Client::builder()
+            .tls_certs_only([reqwest::Certificate::from_pem(&ca).unwrap()])
+            .timeout(Duration::from_secs(20))
+            .build()
+            .unwrap();
+        for (name, token) in [("admin", ADMIN), ("lastgood", BOT)] {
+            fs::write(folder.path().join(name), kubeconfig(folder.path(), port, token)).unwrap();
+        }
+        let controllers = Self::run_controllers(folder.path());
+        let cluster = Self { folder, port, etcd_port, etcd, api, controllers, http };
+        cluster.ready().await;
+        cluster.create("/api/v1/namespaces", &json!({"metadata": {"name": NAMESPACE}})).await;
+        cluster.permit().await;
+        cluster
+    }
+
+    fn run_etcd(folder: &Path, port: u16) -> Process {
+        let mut command = Command::new(program("etcd"));
+        let (client, peer) =
+            (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{}", free_port()));
+        command.arg("--data-dir").arg(folder.join("etcd")).arg("--unsafe-no-fsync");
+        for (flag, value) in [
+            ("--listen-client-urls", &client),
+            ("--advertise-client-urls", &client),
+            ("--listen-peer-urls", &peer),
+            ("--initial-advertise-peer-urls", &peer),
+            ("--initial-cluster", &format!("default={peer}")),
+        ] {
+            command.arg(format!("{flag}={value}"));
+        }
+        Process::start("etcd", &mut command, folder)
+    }
+
+    fn run_api(folder: &Path, port: u16, etcd: u16) -> Process {
+        let key = folder.join("accounts.key");
+        let mut command = Command::new(program("kube-apiserver"));
+        command
+            .arg(format!("--etcd-servers=http://127.0.0.1:{etcd}"))
+            .arg(format!("--secure-port={port}"))
+            .arg(format!("--cert-dir={}", folder.join("pki").display()))
+            .arg(format!("--token-auth-file={}", folder.join("tokens").display()))
+            .arg(format!("--service-account-key-file={}", key.display()))
+            .arg(format!("--service-account-signing-key-file={}", key.display()))
+            .args([
+                "--bind-address=127.0.0.1",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                "--authorization-mode=RBAC",
+                "--service-cluster-ip-range=10.0.0.0/24",
+                "--disable-admission-plugins=ServiceAccount",
+                "--endpoint-reconciler-type=none",
+            ]);
+        Process::start("kube-apiserver", &mut command, folder)
+    }
+
+    fn run_controllers(folder: &Path) -> Process {
+        let mut command = Command::new(program("kube-controller-manager"));
+        command.arg(format!("--kubeconfig={}", folder.join("admin").display())).args([
+            "--controllers=deployment,replicaset,statefulset,daemonset,garbagecollector,namespace,disruption",
+            "--leader-elect=false",
+            "--secure-port=0",
+            "--port=0",
+        ]);
+        Process::start("kube-controller-manager", &mut command, folder)
+    }
+
+    async fn ready(&self) {
+        poll_async("the API server", Duration::from_secs(60), || async {
+            let asked = self.http.get(format!("{}/readyz", self.url())).bearer_auth(ADMIN).send().await;
+            asked.ok().filter(|answer| answer.status() == StatusCode::OK).map(drop)
+        })
+        .await;
+    }
+
+    /// The server is killed, and comes back.
+    pub async fn restart_api(&mut self) {
+        self.api.kill();
+        self.api = Self::run_api(self.folder.path(), self.port, self.etcd_port);
+        self.api.listening(local(self.port)).await;
+        self.ready().await;
+    }
+
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// With lastgood's own credentials.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("lastgood")
+    }
+
+    async fn permit(&self) {
+        let text = include_str!("../../../../deploy/kubernetes/rollout.yaml");
+        let (role, _) = text.split_once("\n---\n").unwrap();
+        let path = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}");
+        let sent = self
+            .http
+            .post(format!("{}{path}/roles", self.url()))
+            .bearer_auth(ADMIN)
+            .header("content-type", "application/yaml")
+            .body(role.to_owned());
+        let answer = sent.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED, "{}", answer.text().await.unwrap());
+        let binding = json!({
+            "metadata": {"name": "lastgood"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "lastgood-rollout"},
+            "subjects": [{"kind": "User", "name": "lastgood"}],
+        });
+        self.create(&format!("{path}/rolebindings"), &binding).await;
+    }
+
+    /// As the administrator.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<(&str, &Value)>) -> (StatusCode, Value) {
+        let request = self.http.request(method.clone(), format!("{}{path}", self.url())).bearer_auth(ADMIN);
+        let request = match body {
+            Some((kind, body)) => request.header("content-type", kind).body(body.to_string()),
+            None => request,
+        };
+        let answer = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
+        let status = answer.status();
+        (status, answer.json().await.unwrap_or_default())
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, value) = self.ask(Method::GET, path, None).await;
+        assert!(status.is_success(), "{path}: {value}");
+        value
+    }
+
+    pub async fn create(&self, path: &str, object: &Value) -> Value {
+        let (status, value) = self.ask(Method::POST, path, Some(("application/json", object))).await;
+        assert_eq!(status, StatusCode::CREATED, "{path}: {value}");
+        value
+    }
+
+    pub async fn delete(&self, path: &str) {
+        let (status, value) = self.ask(Method::DELETE, path, None).await;
+        assert!(status.is_success(), "{path}: {value}");
+    }
+
+    /// A merge, under the name of a field manager.
+    pub async fn patch(&self, path: &str, manager: &str, patch: &Value) -> Value {
+        let path = format!("{path}?fieldManager={manager}");
+        let (status, value) =
+            self.ask(Method::PATCH, &path, Some(("application/merge-patch+json", patch))).await;
+        assert!(status.is_success(), "{path}: {value}");
+        value
+    }
+}
+
+fn kubeconfig(folder: &Path, port: u16, token: &str) -> String {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "here",
+        "clusters": [{"name": "here", "cluster": {
+            "server": format!("https://127.0.0.1:{port}"),
+            "certificate-authority": folder.join("pki/apiserver.crt"),
+        }}],
+        "users": [{"name": "me", "user": {"token": token}}],
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+    })
+    .to_string()
+}
+
+impl Drop for Kubernetes {
+    fn drop(&mut self) {
+        // Not one after the other has missed it.
+        self.controllers.kill();
+        self.api.kill();
+        self.etcd.kill();
+    }
+}

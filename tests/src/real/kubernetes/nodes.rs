@@ -1,0 +1,168 @@
+//! Plays the scheduler and one node's kubelet: binds pods, makes them ready, or not, as their version is told to behave, and
+//! completes their deletion. Conditions, reasons and messages are those of the real kubelet and scheduler.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::{Kubernetes, NAMESPACE};
+use crate::shop::artifact;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    Ready,
+    Crashes,
+    NotPulled,
+    NotScheduled,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// By version; ready unless told.
+    manners: BTreeMap<String, Manner>,
+    /// What was last told of a pod, by uid.
+    told: BTreeMap<String, Manner>,
+    /// Most and fewest ready pods seen, since it was asked for.
+    fewest: Option<usize>,
+}
+
+pub struct Nodes {
+    inner: Arc<Mutex<Inner>>,
+    task: JoinHandle<()>,
+}
+
+/// Between two looks at the pods, as a kubelet's own sync loop has.
+const EVERY: Duration = Duration::from_millis(50);
+
+impl Nodes {
+    pub async fn start(cluster: &Arc<tokio::sync::RwLock<Kubernetes>>) -> Self {
+        let node = json!({"metadata": {"name": "node-1"}});
+        cluster.read().await.create("/api/v1/nodes", &node).await;
+        let inner = Arc::<Mutex<Inner>>::default();
+        let (own, cluster) = (inner.clone(), cluster.clone());
+        let task = tokio::spawn(async move {
+            let mut tick = tokio::time::interval(EVERY);
+            loop {
+                tick.tick().await;
+                // While the server is being restarted by a test, nobody is there to be asked.
+                let cluster = cluster.read().await;
+                look(&cluster, &own).await;
+            }
+        });
+        Self { inner, task }
+    }
+
+    /// Pods of this version behave so, those that are there included.
+    pub fn behave(&self, version: &str, manner: Manner) {
+        self.inner.lock().unwrap().manners.insert(version.to_owned(), manner);
+    }
+
+    /// From now on the fewest ready pods at any look are kept.
+    pub fn count(&self) {
+        self.inner.lock().unwrap().fewest = None;
+    }
+
+    pub fn fewest(&self) -> usize {
+        self.inner.lock().unwrap().fewest.expect("somebody looked")
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn look(cluster: &Kubernetes, inner: &Mutex<Inner>) {
+    let (status, list) =
+        cluster.ask(Method::GET, &format!("/api/v1/namespaces/{NAMESPACE}/pods"), None).await;
+    if !status.is_success() {
+        return;
+    }
+    let pods = list["items"].as_array().cloned().unwrap_or_default();
+    let ready = |pod: &&Value| {
+        let conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        pod["metadata"]["deletionTimestamp"].is_null()
+            && conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
+    };
+    let count = pods.iter().filter(ready).count();
+    {
+        let mut inner = inner.lock().unwrap();
+        inner.fewest = Some(inner.fewest.map_or(count, |fewest| fewest.min(count)));
+    }
+    for pod in &pods {
+        tend(cluster, inner, pod).await;
+    }
+}
+
+async fn tend(cluster: &Kubernetes, inner: &Mutex<Inner>, pod: &Value) {
+    let name = pod["metadata"]["name"].as_str().unwrap();
+    let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}");
+    if !pod["metadata"]["deletionTimestamp"].is_null() {
+        cluster.ask(Method::DELETE, &format!("{path}?gracePeriodSeconds=0"), None).await;
+        return;
+    }
+    let uid = pod["metadata"]["uid"].as_str().unwrap().to_owned();
+    let image = pod["spec"]["containers"][0]["image"].as_str().unwrap();
+    let (manner, told) = {
+        let inner = inner.lock().unwrap();
+        let version = inner.manners.iter().find(|(version, _)| {
+            image.contains(&format!(":{version}")) || image.contains(artifact(version).digest.as_str())
+        });
+        (version.map_or(Manner::Ready, |(_, manner)| *manner), inner.told.get(&uid).copied())
+    };
+    if told == Some(manner) {
+        return;
+    }
+    if manner != Manner::NotScheduled && pod["spec"]["nodeName"].is_null() {
+        let binding = json!({"target": {"kind": "Node", "name": "node-1"}});
+        cluster.ask(Method::POST, &format!("{path}/binding"), Some(("application/json", &binding))).await;
+    }
+    let status = status(pod, image, manner);
+    let patch = ("application/merge-patch+json", &json!({ "status": status }));
+    let (answer, _) = cluster.ask(Method::PATCH, &format!("{path}/status"), Some(patch)).await;
+    if answer.is_success() {
+        inner.lock().unwrap().told.insert(uid, manner);
+    }
+}
+
+fn status(pod: &Value, image: &str, manner: Manner) -> Value {
+    let now = pod["metadata"]["creationTimestamp"].clone();
+    let condition = |kind: &str, status: bool| json!({"type": kind, "status": if status { "True" } else { "False" }, "lastTransitionTime": now});
+    if manner == Manner::NotScheduled {
+        let mut scheduled = condition("PodScheduled", false);
+        scheduled["reason"] = "Unschedulable".into();
+        scheduled["message"] = "0/1 nodes are available: 1 Insufficient cpu.".into();
+        return json!({"phase": "Pending", "conditions": [scheduled]});
+    }
+    let ready = manner == Manner::Ready;
+    let repository =
+        image.split(['@']).next().unwrap_or(image).trim_end_matches(|c| c != ':').trim_end_matches(':');
+    let digest = image.split_once('@').map_or_else(
+        || artifact(image.rsplit(':').next().unwrap()).digest.to_string(),
+        |(_, digest)| digest.to_owned(),
+    );
+    let state = match manner {
+        Manner::Ready => json!({"running": {"startedAt": now}}),
+        Manner::Crashes => json!({"waiting": {"reason": "CrashLoopBackOff",
+            "message": "back-off 10s restarting failed container=app"}}),
+        _ => json!({"waiting": {"reason": "ImagePullBackOff",
+            "message": format!("Back-off pulling image \"{image}\"")}}),
+    };
+    let pulled = manner != Manner::NotPulled;
+    json!({
+        "phase": if pulled { "Running" } else { "Pending" },
+        "conditions": [condition("PodScheduled", true), condition("Initialized", true), condition("Ready", ready),
+                       condition("ContainersReady", ready)],
+        "containerStatuses": [{
+            "name": pod["spec"]["containers"][0]["name"], "image": image, "ready": ready, "restartCount": 0,
+            "imageID": if pulled { format!("{repository}@{digest}") } else { String::new() }, "state": state,
+        }],
+    })
+}
