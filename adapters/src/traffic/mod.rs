@@ -98,6 +98,15 @@ pub struct Move {
 /// What a long call says of itself meanwhile; the latest line is the one that is shown.
 pub type Said = tokio::sync::watch::Sender<String>;
 
+/// What is to be said of a move before anybody approves it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Foreseen {
+    /// Each costs one more click.
+    pub caveats: Vec<String>,
+    /// Shown, and no more.
+    pub notes: Vec<String>,
+}
+
 /// Whether a move can happen. Found before anything is changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Preflight {
@@ -158,12 +167,12 @@ pub trait Shifter: Send + Sync {
         None
     }
 
-    /// What whoever approves a move has to know of it beforehand, at the cost of one more click. Changes nothing.
+    /// What whoever approves a move has to know of it, before it is proposed. Changes nothing.
     ///
     /// # Errors
     /// As `observe`.
-    async fn caveats(&self, _wanted: &Move) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
+    async fn foresee(&self, _wanted: &Move) -> Result<Foreseen, Fault> {
+        Ok(Foreseen::default())
     }
 
     /// Connections and permissions, a line each, for `lastgood check`. Changes nothing.

@@ -76,7 +76,7 @@ impl Http {
     /// The pipeline records a deployment of checkout.
     pub async fn records(&self, artifact: &Artifact, pool: &str, at: Option<i64>) {
         let mut body = json!({ "service": "checkout", "version": artifact.version, "digest": artifact.digest,
-            "pool": pool, "by": "ci" });
+            "pool": (!pool.is_empty()).then_some(pool), "by": "ci" });
         if let Some(at) = at {
             body["at"] = at.into();
         }

@@ -6,6 +6,7 @@ pub mod bot;
 mod broken;
 pub mod outside;
 mod people;
+mod pods;
 mod processes;
 pub mod scene;
 mod serve;

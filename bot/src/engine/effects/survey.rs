@@ -1,6 +1,9 @@
 //! Reading the world before a proposal, and again at the decision.
 
-use lastgood_adapters::{Fault, traffic::Move};
+use lastgood_adapters::{
+    Fault,
+    traffic::{Foreseen, Move},
+};
 use lastgood_core::{
     Artifact, Digest,
     inventory::{
@@ -47,8 +50,10 @@ async fn found(job: &Job<'_>, reading: Reading) -> Result<Survey> {
     let choice = choose_from(job, &reading.live).await?;
     let to = routing(job, &choice, &reading.live);
     let mut drift = reading.drift;
-    drift.extend(caveats(job, &choice, &to).await);
+    let foreseen = foresee(job, &choice, &to).await;
+    drift.extend(foreseen.caveats);
     let mut notes = reading.notes;
+    notes.extend(foreseen.notes);
     notes.extend(dependencies(job).await?);
     notes.extend(small_share(job, &choice));
     Ok(Survey { to, drift, notes, doubt: doubt(job, &choice), choice, live: reading.live })
@@ -84,13 +89,13 @@ fn chosen(choice: &Choice) -> Option<&Artifact> {
 }
 
 /// What the router itself has to say of the move, before anybody approves it.
-async fn caveats(job: &Job<'_>, choice: &Choice, to: &lastgood_core::Shares) -> Vec<String> {
+async fn foresee(job: &Job<'_>, choice: &Choice, to: &lastgood_core::Shares) -> Foreseen {
     let undone = match &job.state.kind {
         Kind::Undo { artifact, .. } => artifact.as_ref(),
         Kind::Back => None,
     };
     let Some(artifact) = undone.or_else(|| chosen(choice)).filter(|_| !to.is_empty()) else {
-        return Vec::new();
+        return Foreseen::default();
     };
     let wanted = Move {
         shares: to.clone(),
@@ -98,11 +103,10 @@ async fn caveats(job: &Job<'_>, choice: &Choice, to: &lastgood_core::Shares) -> 
         version: artifact.version.clone(),
         ..Move::default()
     };
-    job.service
-        .shifter
-        .caveats(&wanted)
-        .await
-        .unwrap_or_else(|fault| vec![format!("whether the move is possible could not be looked at: {fault}")])
+    job.service.shifter.foresee(&wanted).await.unwrap_or_else(|fault| Foreseen {
+        caveats: vec![format!("whether the move is possible could not be looked at: {fault}")],
+        notes: Vec::new(),
+    })
 }
 
 /// Chooses, asking the registry only about what would be chosen.

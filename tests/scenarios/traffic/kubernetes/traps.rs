@@ -57,7 +57,7 @@ async fn what_stands_in_the_way_is_found_before() {
     assert!(refused.contains("Argo CD application shop applies it from Git"), "{refused}");
     assert!(refused.contains("argocd app set shop --sync-policy none"), "{refused}");
     assert!(
-        scene.shifter.caveats(&wanted).await.unwrap()[0].contains("Argo CD"),
+        scene.shifter.foresee(&wanted).await.unwrap().caveats[0].contains("Argo CD"),
         "said before it is approved"
     );
     let calm = shifter(&*scene.cluster.read().await, &json!({"gitops": "ignore"}));
@@ -111,7 +111,7 @@ async fn a_template_that_is_no_longer_kept_gives_its_image_only_and_says_so() {
         scene.cluster.read().await.delete(&format!("/apis/apps/v1/namespaces/shop/replicasets/{name}")).await;
     }
     let wanted = to("v2.4.0");
-    let caveats = scene.shifter.caveats(&wanted).await.unwrap();
+    let caveats = scene.shifter.foresee(&wanted).await.unwrap().caveats;
     assert!(caveats.join("").contains("only its image comes back"), "{caveats:?}");
     scene.applies(&wanted).await;
     assert!(matches!(scene.comes_to(&wanted).await, Progress::Settled(_)));
@@ -126,7 +126,7 @@ async fn images_by_tag_are_found_by_what_was_pulled_and_come_back_pinned() {
     let scene = Scene::of(2, BY_TAG, &json!({})).await;
     assert_eq!(scene.observed().await.shares, [(pool("v2.4.1"), 100)].into());
     let wanted = to("v2.4.0");
-    let caveats = scene.shifter.caveats(&wanted).await.unwrap().join("; ");
+    let caveats = scene.shifter.foresee(&wanted).await.unwrap().caveats.join("; ");
     assert!(caveats.contains("was found by its tag v2.4.0"), "no pod of it is left: {caveats}");
     scene.applies(&wanted).await;
     assert!(matches!(scene.comes_to(&wanted).await, Progress::Settled(_)));

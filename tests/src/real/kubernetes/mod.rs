@@ -44,8 +44,9 @@ impl Kubernetes {
         lastgood_adapters::client::install_tls();
         let folder = tempfile::tempdir().unwrap();
         let (port, etcd_port) = (free_port(), free_port());
-        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
-        fs::write(folder.path().join("accounts.key"), key).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        fs::write(folder.path().join("accounts.key"), key.serialize_pem()).unwrap();
+        fs::write(folder.path().join("accounts.pub"), key.public_key_pem()).unwrap();
         let tokens = format!("{ADMIN},admin,1,system:masters\n{BOT},lastgood,2\n");
         fs::write(folder.path().join("tokens"), tokens).unwrap();
         let mut etcd = Self::run_etcd(folder.path(), etcd_port);
@@ -54,7 +55,7 @@ impl Kubernetes {
         api.listening(local(port)).await;
         let ca = fs::read(folder.path().join("pki/apiserver.crt")).unwrap();
         let http = reqwest::Client::builder()
-            .tls_certs_only([reqwest::Certificate::from_pem(&ca).unwrap()])
+            .tls_certs_only(reqwest::Certificate::from_pem_bundle(&ca).unwrap())
             .timeout(Duration::from_secs(20))
             .build()
             .unwrap();
@@ -62,7 +63,7 @@ impl Kubernetes {
             fs::write(folder.path().join(name), kubeconfig(folder.path(), port, token)).unwrap();
         }
         let controllers = Self::run_controllers(folder.path());
-        let cluster = Self { folder, port, etcd_port, etcd, api, controllers, http };
+        let mut cluster = Self { folder, port, etcd_port, etcd, api, controllers, http };
         cluster.ready().await;
         cluster.create("/api/v1/namespaces", &json!({"metadata": {"name": NAMESPACE}})).await;
         cluster.permit().await;
@@ -87,15 +88,14 @@ impl Kubernetes {
     }
 
     fn run_api(folder: &Path, port: u16, etcd: u16) -> Process {
-        let key = folder.join("accounts.key");
         let mut command = Command::new(program("kube-apiserver"));
         command
             .arg(format!("--etcd-servers=http://127.0.0.1:{etcd}"))
             .arg(format!("--secure-port={port}"))
             .arg(format!("--cert-dir={}", folder.join("pki").display()))
             .arg(format!("--token-auth-file={}", folder.join("tokens").display()))
-            .arg(format!("--service-account-key-file={}", key.display()))
-            .arg(format!("--service-account-signing-key-file={}", key.display()))
+            .arg(format!("--service-account-key-file={}", folder.join("accounts.pub").display()))
+            .arg(format!("--service-account-signing-key-file={}", folder.join("accounts.key").display()))
             .args([
                 "--bind-address=127.0.0.1",
                 "--service-account-issuer=https://kubernetes.default.svc",
@@ -118,7 +118,8 @@ impl Kubernetes {
         Process::start("kube-controller-manager", &mut command, folder)
     }
 
-    async fn ready(&self) {
+    async fn ready(&mut self) {
+        self.api.listening(local(self.port)).await;
         poll_async("the API server", Duration::from_secs(60), || async {
             let asked = self.http.get(format!("{}/readyz", self.url())).bearer_auth(ADMIN).send().await;
             asked.ok().filter(|answer| answer.status() == StatusCode::OK).map(drop)
@@ -130,7 +131,6 @@ impl Kubernetes {
     pub async fn restart_api(&mut self) {
         self.api.kill();
         self.api = Self::run_api(self.folder.path(), self.port, self.etcd_port);
-        self.api.listening(local(self.port)).await;
         self.ready().await;
     }
 

@@ -3,13 +3,15 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use reqwest::Method;
+use axum::{Router, extract::State, routing::get};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{Kubernetes, NAMESPACE};
 use crate::shop::artifact;
@@ -28,13 +30,20 @@ struct Inner {
     manners: BTreeMap<String, Manner>,
     /// What was last told of a pod, by uid.
     told: BTreeMap<String, Manner>,
-    /// Most and fewest ready pods seen, since it was asked for.
+    /// Fewest ready pods seen, since it was asked for.
     fewest: Option<usize>,
+    /// Images of the pods that are ready.
+    serving: Vec<String>,
+    /// The version that answers customers with errors, though it is ready.
+    ill: Option<String>,
 }
 
 pub struct Nodes {
     inner: Arc<Mutex<Inner>>,
     task: JoinHandle<()>,
+    /// Customers' own health check.
+    at: SocketAddr,
+    server: JoinHandle<()>,
 }
 
 /// Between two looks at the pods, as a kubelet's own sync loop has.
@@ -55,7 +64,20 @@ impl Nodes {
                 look(&cluster, &own).await;
             }
         });
-        Self { inner, task }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let router = Router::new().route("/healthz", get(health)).with_state(inner.clone());
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { inner, task, at, server }
+    }
+
+    /// 200 as long as somebody serves, and nobody of the ill version.
+    pub fn health(&self) -> String {
+        format!("http://{}/healthz", self.at)
+    }
+
+    pub fn ill(&self, version: &str) {
+        self.inner.lock().unwrap().ill = Some(version.to_owned());
     }
 
     /// Pods of this version behave so, those that are there included.
@@ -76,6 +98,19 @@ impl Nodes {
 impl Drop for Nodes {
     fn drop(&mut self) {
         self.task.abort();
+        self.server.abort();
+    }
+}
+
+async fn health(State(inner): State<Arc<Mutex<Inner>>>) -> StatusCode {
+    let inner = inner.lock().unwrap();
+    let ill = |image: &String| {
+        inner.ill.as_ref().is_some_and(|version| image.contains(artifact(version).digest.as_str()))
+    };
+    if inner.serving.is_empty() || inner.serving.iter().any(ill) {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
     }
 }
 
@@ -91,9 +126,12 @@ async fn look(cluster: &Kubernetes, inner: &Mutex<Inner>) {
         pod["metadata"]["deletionTimestamp"].is_null()
             && conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
     };
-    let count = pods.iter().filter(ready).count();
+    let image = |pod: &Value| pod["spec"]["containers"][0]["image"].as_str().unwrap().to_owned();
+    let serving: Vec<String> = pods.iter().filter(ready).map(image).collect();
+    let count = serving.len();
     {
         let mut inner = inner.lock().unwrap();
+        inner.serving = serving;
         inner.fewest = Some(inner.fewest.map_or(count, |fewest| fewest.min(count)));
     }
     for pod in &pods {

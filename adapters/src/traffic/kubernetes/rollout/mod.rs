@@ -27,7 +27,7 @@ use super::{
 use crate::{
     BuildError, Check, Fault,
     duration::Span,
-    traffic::{Move, Observation, Preflight, Progress, Said, Section, Shifter, shares::on_the_way},
+    traffic::{Foreseen, Move, Observation, Preflight, Progress, Said, Section, Shifter, shares::on_the_way},
 };
 
 /// ```toml
@@ -86,7 +86,7 @@ pub struct Rollout {
 /// What would be written, and what is to be said of it.
 struct Plan {
     template: Value,
-    notes: Vec<String>,
+    said: Foreseen,
 }
 
 /// How often a change is tried anew when the object changed in between, but not in what it asks for.
@@ -260,33 +260,32 @@ impl Rollout {
         let today = snapshot.workload().template();
         let container = self.container.as_deref();
         let version = Some(wanted.version.as_str()).filter(|version| is_tag(version));
-        let only_image = |notes| Ok(Plan { template: pinned(today, container, version, &digest)?, notes });
+        let mut said = Foreseen::default();
+        let only_image = |said| Ok(Plan { template: pinned(today, container, version, &digest)?, said });
         if self.restore == Restore::ImageOnly {
-            return only_image(Vec::new());
+            return only_image(said);
         }
         let Some((revision, evidence)) = snapshot.earlier(target, &digest, &wanted.version) else {
-            let why = format!(
+            said.caveats.push(format!(
                 "no template that ran {} is kept any more: only its image comes back, configuration stays as it is now",
                 digest.short()
-            );
-            return only_image(vec![why]);
+            ));
+            return only_image(said);
         };
         let template = pinned(&revision.template, container, None, &digest)?;
-        let mut notes = Vec::new();
         if evidence == Evidence::Tag {
-            notes.push(format!(
+            said.caveats.push(format!(
                 "{} was found by its tag {}: which bytes it ran can't be told, the image is pinned to {}",
                 revision.name,
                 revision.image.tag().unwrap_or_default(),
                 digest.short()
             ));
         }
-        let clean = pinned(today, container, None, &digest)?;
-        let differences = differences(&clean, &template, NAMED);
+        let differences = differences(&pinned(today, container, None, &digest)?, &template, NAMED);
         if !differences.is_empty() {
-            notes.push(format!("configuration comes back with it: {}", differences.join(", ")));
+            said.notes.push(format!("configuration comes back with it: {}", differences.join(", ")));
         }
-        Ok(Plan { template, notes })
+        Ok(Plan { template, said })
     }
 
     /// The target's whole digest: the move's own, or that of a pod or template by that name (an undo says only the name).
@@ -303,13 +302,16 @@ impl Rollout {
             .ok_or_else(|| format!("which digest {target} is can't be told: no pod and no template names it"))
     }
 
-    fn operations(&self, snapshot: &Snapshot, template: &Value, wanted: &Move) -> Value {
+    fn operations(&self, snapshot: &Snapshot, template: &Value, wanted: &Move, guarded: bool) -> Value {
         let metadata = &snapshot.object["metadata"];
-        let mut operations = vec![
-            // The server refuses with 409 when the object is newer than this.
-            json!({"op": "replace", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}),
-            json!({"op": "replace", "path": "/spec/template", "value": template}),
-        ];
+        let mut operations = Vec::new();
+        if guarded {
+            // The number of the specification. The object's own version also counts each change of status, of which a rollout
+            // makes many.
+            operations
+                .push(json!({"op": "test", "path": "/metadata/generation", "value": metadata["generation"]}));
+        }
+        operations.push(json!({"op": "replace", "path": "/spec/template", "value": template}));
         let cause = if wanted.note.is_empty() { "lastgood: rollback" } else { &wanted.note };
         operations.push(if metadata["annotations"].is_object() {
             json!({"op": "add", "path": "/metadata/annotations/kubernetes.io~1change-cause", "value": cause})
@@ -321,31 +323,40 @@ impl Rollout {
 
     async fn write(&self, snapshot: &Snapshot, wanted: &Move, dry_run: bool) -> Result<(), Fault> {
         let plan = self.plan(snapshot, wanted).map_err(|why| self.invalid(&why))?;
-        let operations = self.operations(snapshot, &plan.template, wanted);
+        // What is only tried overwrites nothing.
+        let operations = self.operations(snapshot, &plan.template, wanted, !dry_run);
         self.cluster.patch(&self.path(), &Patch { operations: &operations, dry_run }).await.map(drop)
     }
 
-    /// Reads and writes until nobody wrote in between; what others change in the status does not matter, what they change in
-    /// the template does.
+    /// Reads and writes until nobody changed the specification in between. What others write elsewhere (status, labels) does
+    /// not matter, nor how many pods an autoscaler wants; what they change in the template does.
     async fn change(&self, wanted: &Move) -> Result<(), Fault> {
         let target = self.target(wanted).map_err(|why| self.invalid(&why))?;
-        let mut template: Option<Value> = None;
+        let mut before: Option<(Value, Value, Fault)> = None;
         for attempt in 1.. {
             let snapshot = self.read().await?;
             let seen = self.seen(&snapshot)?;
             if Self::asks_for(&snapshot, target) {
                 return Ok(());
             }
-            let now = snapshot.workload().template().clone();
-            let another = template.replace(now.clone()).is_some_and(|before| before != now);
-            if another
-                || wanted.from.as_ref().is_some_and(|from| !on_the_way(&seen.shares, from, &wanted.shares))
-            {
+            let template = snapshot.workload().template().clone();
+            let generation = snapshot.object["metadata"]["generation"].clone();
+            let mut another =
+                wanted.from.as_ref().is_some_and(|from| !on_the_way(&seen.shares, from, &wanted.shares));
+            if let Some((read, then, fault)) = before.take() {
+                if then == generation && matches!(fault, Fault::Invalid(_)) {
+                    return Err(fault);
+                }
+                another |= read != template;
+            }
+            if another {
                 let writer = gitops::last_writer(&snapshot.object).unwrap_or_else(|| "somebody".to_owned());
                 return Err(Fault::Conflict(format!("{} was changed by {writer} meanwhile", self.called())));
             }
             match self.write(&snapshot, wanted, false).await {
-                Err(Fault::Conflict(_)) if attempt < TRIES => {
+                // A guard that does not hold is an invalid patch to the server: reading again tells which it was.
+                Err(fault @ (Fault::Conflict(_) | Fault::Invalid(_))) if attempt < TRIES => {
+                    before = Some((template, generation, fault));
                     tokio::time::sleep(Duration::from_millis(20) * attempt).await;
                 }
                 other => return other,
@@ -422,7 +433,8 @@ impl Shifter for Rollout {
         let mut found = self.standing(&snapshot);
         match self.plan(&snapshot, wanted) {
             Ok(plan) => {
-                found.warnings.extend(plan.notes);
+                found.warnings.extend(plan.said.caveats);
+                found.warnings.extend(plan.said.notes);
                 let lost = self.lost(&plan.template).await?;
                 found.refused.extend(lost.refused);
                 found.warnings.extend(lost.warnings);
@@ -432,8 +444,10 @@ impl Shifter for Rollout {
         found.warnings.extend(self.neighbours(&snapshot).await?);
         if found.refused.is_empty() {
             match self.write(&snapshot, wanted, true).await {
-                // It changes all the time while a rollout is under way.
-                Ok(()) | Err(Fault::Conflict(_)) => {}
+                Ok(()) => {}
+                Err(Fault::Conflict(why)) => {
+                    found.warnings.push(format!("it is being changed just now: {why}"))
+                }
                 Err(Fault::Denied(why) | Fault::Invalid(why)) => found.refused.push(why),
                 Err(fault) => return Err(fault),
             }
@@ -465,16 +479,17 @@ impl Shifter for Rollout {
         Some(artifact.digest.short().to_owned())
     }
 
-    async fn caveats(&self, wanted: &Move) -> Result<Vec<String>, Fault> {
+    async fn foresee(&self, wanted: &Move) -> Result<Foreseen, Fault> {
         let snapshot = self.read().await?;
-        let mut found = self.standing(&snapshot);
+        let found = self.standing(&snapshot);
+        let mut said = match self.plan(&snapshot, wanted) {
+            Ok(plan) => plan.said,
+            Err(reason) => Foreseen { caveats: vec![reason], notes: Vec::new() },
+        };
         // What preflight will refuse is better known before somebody approves.
-        let mut caveats = std::mem::take(&mut found.refused);
-        match self.plan(&snapshot, wanted) {
-            Ok(plan) => caveats.extend(plan.notes),
-            Err(reason) => caveats.push(reason),
-        }
-        Ok(caveats)
+        said.caveats.splice(0..0, found.refused);
+        said.notes.extend(found.warnings);
+        Ok(said)
     }
 
     async fn check(&self) -> Vec<Check> {

@@ -1,0 +1,146 @@
+//! A whole conversation about a Deployment: a real API server and controllers behind the bot.
+
+use std::{sync::Arc, time::Duration};
+
+use lastgood::clock;
+use lastgood_core::rollback::{Phase, Why};
+use lastgood_tests::{
+    database::Kind,
+    process::{poll, poll_async},
+    real::kubernetes::{
+        Kubernetes, NAMESPACE, deployment, image,
+        nodes::{Manner, Nodes},
+    },
+};
+use serde_json::{Value, json};
+use tokio::sync::RwLock;
+
+use super::{
+    stage::{Stage, Wishes},
+    world::{World, snapshot},
+};
+
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
+
+struct Pods {
+    world: World,
+    cluster: Arc<RwLock<Kubernetes>>,
+    nodes: Nodes,
+}
+
+impl Pods {
+    /// v2.4.1 runs everywhere and answers with errors; an alert says so.
+    async fn broken(replicas: u32) -> Self {
+        let cluster = Kubernetes::start().await;
+        let traffic = format!(
+            "strategy = 'rolling'\nkind = 'kubernetes-rollout'\nnamespace = '{NAMESPACE}'\nworkload = 'deployment/checkout'\n\
+             cluster = {{ kubeconfig = '{}' }}",
+            cluster.kubeconfig().display()
+        );
+        let cluster = Arc::new(RwLock::new(cluster));
+        let nodes = Nodes::start(&cluster).await;
+        let env = |value: &str| json!([{"name": "FEATURE", "value": value}]);
+        cluster.read().await.create(DEPLOYMENTS, &deployment(replicas, &image("v2.4.0"), &env("old"))).await;
+        let health = format!(
+            "every = '100ms'\nrecover_within = '6s'\ngood_in_a_row = 3\nhttp = [{{ url = '{}' }}]",
+            nodes.health()
+        );
+        let wishes = Wishes {
+            traffic: Some(traffic),
+            health: Some(health),
+            // Nodes pull for themselves: no registry is set up here.
+            service: "must_pull = false".to_owned(),
+            ..Wishes::default()
+        };
+        let world = World::open(Stage::set().await, Kind::Sqlite, &wishes).await;
+        let mut pods = Self { world, cluster, nodes };
+        pods.all_run("v2.4.0", replicas).await;
+        pods.sets("kubectl", "v2.4.1", &env("new")).await;
+        pods.all_run("v2.4.1", replicas).await;
+        pods.nodes.ill("v2.4.1");
+        pods.world.http.records(&pods.world.stage.new, "", None).await;
+        pods.world.since = clock::rfc3339(pods.world.bot.app.engine.now() + 1_000);
+        pods.world.alertmanager_sends(&[("HighErrorRate", "firing")]).await;
+        pods
+    }
+
+    async fn sets(&self, manager: &str, version: &str, env: &Value) {
+        let containers = json!([{"name": "app", "image": image(version), "env": env}]);
+        let patch = json!({"spec": {"template": {"spec": {"containers": containers}}}});
+        self.cluster.read().await.patch(&format!("{DEPLOYMENTS}/checkout"), manager, &patch).await;
+    }
+
+    async fn all_run(&self, version: &str, replicas: u32) {
+        poll_async(version, Duration::from_secs(30), || async {
+            let object = self.cluster.read().await.get(&format!("{DEPLOYMENTS}/checkout")).await;
+            let (spec, status) = (&object["spec"], &object["status"]);
+            (spec["template"]["spec"]["containers"][0]["image"] == image(version).as_str()
+                && status["observedGeneration"] == object["metadata"]["generation"]
+                && ["replicas", "updatedReplicas", "availableReplicas"]
+                    .iter()
+                    .all(|key| status[*key] == replicas))
+            .then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_goes_back_by_one_click() {
+    let pods = Pods::broken(3).await;
+    pods.world.presses(&pods.world.ana, "Roll back to v2.4.0").await;
+    let thread = pods.world.run_ends(1, "recovered").await;
+    pods.all_run("v2.4.0", 3).await;
+    snapshot("deployment_goes_back", &thread);
+    pods.world.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_can_not_be_pulled_pages_with_the_pods_own_reason() {
+    let pods = Pods::broken(3).await;
+    pods.nodes.behave("v2.4.0", Manner::NotPulled);
+    pods.world.presses(&pods.world.ana, "Roll back to v2.4.0").await;
+    pods.world.reads("ImagePullBackOff").await;
+    let page = poll("the page", Duration::from_secs(5), || pods.world.stage.pagerduty.open().pop()).await;
+    assert!(page.summary.contains("checkout"), "{page:?}");
+    let run = pods.world.run(1).await;
+    assert!(matches!(run.phase, Phase::Escalated { .. }), "{:?}", run.phase);
+    pods.world.presses(&pods.world.ben, "I'm on it").await;
+    pods.world.presses(&pods.world.ben, "Hand over").await;
+    pods.world.run_ends(1, "handed over").await;
+    pods.world.ends().await;
+}
+
+/// Killed right after the click: whoever starts next finds out what became of the patch, and goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bot_that_is_restarted_in_the_middle_of_a_rollout_goes_on() {
+    let pods = Pods::broken(6).await;
+    pods.world.presses(&pods.world.ana, "Roll back to v2.4.0").await;
+    pods.world.reads("▓").await;
+    let Pods { world, cluster, nodes } = pods;
+    let pods = Pods { world: world.restart().await, cluster, nodes };
+    pods.world.run_ends(1, "recovered").await;
+    pods.all_run("v2.4.0", 6).await;
+    pods.world.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_puts_the_bad_release_back_is_named_in_a_page() {
+    let pods = Pods::broken(2).await;
+    // Nothing recovers, so that it is watched for long.
+    pods.nodes.ill("v2.4.0");
+    pods.world.presses(&pods.world.ana, "Roll back to v2.4.0").await;
+    pods.all_run("v2.4.0", 2).await;
+    poll_async("observation", Duration::from_secs(10), || async {
+        matches!(pods.world.run(1).await.phase, Phase::Observing { .. }).then_some(())
+    })
+    .await;
+    pods.sets("argocd-controller", "v2.4.1", &json!([{"name": "FEATURE", "value": "new"}])).await;
+    pods.world.reads("argocd-controller changed it last").await;
+    let phase = pods.world.run(1).await.phase;
+    assert!(matches!(phase, Phase::Escalated { why: Why::MovedByAnotherHand { .. } }), "{phase:?}");
+    pods.world.presses(&pods.world.ben, "I'm on it").await;
+    pods.world.presses(&pods.world.ben, "Hand over").await;
+    pods.world.run_ends(1, "handed over").await;
+    pods.world.ends().await;
+}
