@@ -57,6 +57,16 @@ impl Cluster {
         }
     }
 
+    /// Bounds a question that takes several calls as one.
+    ///
+    /// # Errors
+    /// `Unavailable` when it takes too long, else its own.
+    pub async fn within<T>(&self, question: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        tokio::time::timeout(self.limit, question).await.unwrap_or_else(|_| {
+            Err(Fault::Unavailable(format!("{}: no answer within {:?}", self.name(), self.limit)))
+        })
+    }
+
     async fn client(&self) -> Result<&Client, Fault> {
         self.client.get_or_try_init(|| async { self.connect().await }).await
     }

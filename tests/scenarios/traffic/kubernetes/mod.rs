@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use lastgood_adapters::traffic::{Move, Observation, Preflight, Progress, Said, Shifter, kubernetes_rollout};
 use lastgood_tests::{
     process::poll_async,
-    real::kubernetes::{Kubernetes, NAMESPACE, deployment, image, nodes::Nodes},
+    real::kubernetes::{Kubernetes, NAMESPACE, as_kind, deployment, image, nodes::Nodes},
     rigs,
     shop::artifact,
 };
@@ -22,6 +22,8 @@ struct Scene {
     cluster: Arc<RwLock<Kubernetes>>,
     nodes: Nodes,
     shifter: Arc<dyn Shifter>,
+    /// Of the workload.
+    path: String,
 }
 
 fn env(value: &str) -> Value {
@@ -43,7 +45,7 @@ impl Scene {
         let shifter = shifter(&cluster, more);
         let cluster = Arc::new(RwLock::new(cluster));
         let nodes = Nodes::start(&cluster).await;
-        let scene = Self { cluster, nodes, shifter };
+        let scene = Self { cluster, nodes, shifter, path: DEPLOYMENT.to_owned() };
         let path = DEPLOYMENT.rsplit_once('/').unwrap().0;
         scene.cluster.read().await.create(path, &deployment(replicas, old, &env("old"))).await;
         scene
@@ -61,16 +63,40 @@ impl Scene {
         scene
     }
 
+    /// A StatefulSet or DaemonSet, on which v2.4.0 was deployed and then v2.4.1.
+    async fn of_kind(kind: &str) -> Self {
+        let cluster = Kubernetes::start().await;
+        let shifter = shifter(&cluster, &json!({"workload": format!("{kind}/checkout")}));
+        let cluster = Arc::new(RwLock::new(cluster));
+        let nodes = Nodes::start(&cluster).await;
+        let folder = format!("/apis/apps/v1/namespaces/{NAMESPACE}/{kind}s");
+        let scene = Self { cluster, nodes, shifter, path: format!("{folder}/checkout") };
+        let object = as_kind(kind, &deployment(2, &image("v2.4.0"), &env("old")));
+        scene.cluster.read().await.create(&folder, &object).await;
+        scene.runs("v2.4.0").await;
+        scene.deploy(&image("v2.4.1"), &env("new")).await;
+        scene.runs("v2.4.1").await;
+        scene
+    }
+
+    /// All of it, and nothing else: as the adapter under test sees it.
+    async fn runs(&self, version: &str) {
+        poll_async(version, Duration::from_secs(40), || async {
+            matches!(self.shifter.progress(&to(version)).await, Ok(Progress::Settled(_))).then_some(())
+        })
+        .await;
+    }
+
     async fn deploy(&self, image: &str, env: &Value) {
         self.edit("kubectl", &template(image, env)).await;
     }
 
     async fn edit(&self, manager: &str, patch: &Value) {
-        self.cluster.read().await.patch(DEPLOYMENT, manager, patch).await;
+        self.cluster.read().await.patch(&self.path, manager, patch).await;
     }
 
     async fn object(&self) -> Value {
-        self.cluster.read().await.get(DEPLOYMENT).await
+        self.cluster.read().await.get(&self.path).await
     }
 
     async fn image(&self) -> String {

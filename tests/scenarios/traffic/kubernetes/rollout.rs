@@ -63,6 +63,46 @@ async fn an_undone_release_is_not_what_comes_back() {
     assert_eq!(scene.image().await, image("v2.4.0"));
 }
 
+async fn comes_back(kind: &str) {
+    let scene = Scene::of_kind(kind).await;
+    let said = scene.shifter.foresee(&to("v2.4.0")).await.unwrap();
+    assert_eq!(said.notes, ["configuration comes back with it: app/env/FEATURE"]);
+    assert!(matches!(scene.shifter.preflight(&to("v2.4.0")).await, Ok(Preflight::Ready { .. })));
+    scene.applies(&to("v2.4.0")).await;
+    assert!(matches!(scene.comes_to(&to("v2.4.0")).await, Progress::Settled(_)));
+    assert_eq!(scene.image().await, image("v2.4.0"));
+    let template = &scene.object().await["spec"]["template"];
+    assert_eq!(template["spec"]["containers"][0]["env"], env("old"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stateful_set_comes_back() {
+    comes_back("statefulset").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_set_comes_back() {
+    comes_back("daemonset").await;
+}
+
+/// Kubernetes' own known limit: it waits for ever, and only a person can help.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stateful_set_that_waits_for_its_broken_pod_says_what_to_do() {
+    let scene = Scene::of_kind("statefulset").await;
+    scene.nodes.behave("v2.4.2", Manner::Crashes);
+    scene.deploy(&image("v2.4.2"), &env("newest")).await;
+    poll_async("the crash", Duration::from_secs(20), || async {
+        scene.observed().await.capacity.get(&pool("v2.4.2")).is_some_and(|c| c.all == 1).then_some(())
+    })
+    .await;
+    scene.applies(&to("v2.4.1")).await;
+    let failed = scene.comes_to(&to("v2.4.1")).await;
+    let Progress::Failed { detail, .. } = failed else { panic!("{failed:?}") };
+    assert!(detail.contains("kubectl delete pod checkout-1 -n shop"), "{detail}");
+    scene.cluster.read().await.delete("/api/v1/namespaces/shop/pods/checkout-1").await;
+    scene.runs("v2.4.1").await;
+}
+
 async fn failing(manner: Manner, says: &str) {
     let scene = Scene::set(3).await;
     scene.nodes.behave("v2.4.0", manner);

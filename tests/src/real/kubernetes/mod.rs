@@ -15,7 +15,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub use self::objects::{configmap, deployment, image};
+pub use self::objects::{as_kind, configmap, deployment, image};
 use super::local;
 use crate::process::{Process, free_port, poll_async};
 

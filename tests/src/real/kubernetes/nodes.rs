@@ -51,8 +51,13 @@ const EVERY: Duration = Duration::from_millis(50);
 
 impl Nodes {
     pub async fn start(cluster: &Arc<tokio::sync::RwLock<Kubernetes>>) -> Self {
+        // A DaemonSet wants a node that is ready.
         let node = json!({"metadata": {"name": "node-1"}});
         cluster.read().await.create("/api/v1/nodes", &node).await;
+        let ready = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+        cluster.read().await.patch("/api/v1/nodes/node-1/status", "test", &ready).await;
+        // New nodes are tainted until somebody who is not here finds them ready.
+        cluster.read().await.patch("/api/v1/nodes/node-1", "test", &json!({"spec": {"taints": null}})).await;
         let inner = Arc::<Mutex<Inner>>::default();
         let (own, cluster) = (inner.clone(), cluster.clone());
         let task = tokio::spawn(async move {

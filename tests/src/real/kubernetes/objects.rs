@@ -24,6 +24,19 @@ pub fn deployment(replicas: u32, image: &str, env: &Value) -> Value {
     })
 }
 
+/// The same workload as another kind: `statefulset` or `daemonset`.
+pub fn as_kind(kind: &str, deployment: &Value) -> Value {
+    let mut object = deployment.clone();
+    let spec = object["spec"].as_object_mut().unwrap();
+    spec.remove("strategy");
+    if kind == "statefulset" {
+        spec.insert("serviceName".to_owned(), "checkout".into());
+    } else {
+        spec.remove("replicas");
+    }
+    object
+}
+
 pub fn configmap(name: &str) -> Value {
     json!({"metadata": {"name": name}, "data": {"a": "b"}})
 }

@@ -392,6 +392,7 @@ impl Rollout {
         let trouble = of_target
             .filter(|pod| !pod.ready)
             .find_map(|pod| Some(format!("pod {}: {}", pod.name, pod.trouble.as_ref()?)));
+        let trouble = trouble.or_else(|| self.waits_for(snapshot, target));
         let stuck = || workload.observed().then(|| workload.stuck()).flatten();
         Ok(match trouble.or_else(stuck) {
             Some(reason) => Progress::Failed { seen, detail: format!("{reason} ({detail})") },
@@ -414,14 +415,9 @@ fn bar(done: u64, of: u64) -> String {
     (0..WIDTH).map(|at| if at < full { '▓' } else { '░' }).collect()
 }
 
-#[async_trait]
-impl Shifter for Rollout {
-    async fn observe(&self) -> Result<Observation, Fault> {
-        let snapshot = self.read().await?;
-        self.seen(&snapshot)
-    }
-
-    async fn preflight(&self, wanted: &Move) -> Result<Preflight, Fault> {
+/// The port's questions, each of several calls.
+impl Rollout {
+    async fn can_it(&self, wanted: &Move) -> Result<Preflight, Fault> {
         let snapshot = self.read().await?;
         let target = match self.target(wanted) {
             Ok(target) => target,
@@ -459,11 +455,7 @@ impl Shifter for Rollout {
         })
     }
 
-    async fn apply(&self, wanted: &Move, _said: &Said) -> Result<(), Fault> {
-        self.change(wanted).await
-    }
-
-    async fn progress(&self, wanted: &Move) -> Result<Progress, Fault> {
+    async fn how_far(&self, wanted: &Move) -> Result<Progress, Fault> {
         let target = self.target(wanted).map_err(|why| self.invalid(&why))?;
         let snapshot = self.read().await?;
         let judged = self.judged(&snapshot, target)?;
@@ -475,11 +467,7 @@ impl Shifter for Rollout {
         self.judged(&self.read().await?, target)
     }
 
-    fn pool_of(&self, artifact: &Artifact) -> Option<String> {
-        Some(artifact.digest.short().to_owned())
-    }
-
-    async fn foresee(&self, wanted: &Move) -> Result<Foreseen, Fault> {
+    async fn beforehand(&self, wanted: &Move) -> Result<Foreseen, Fault> {
         let snapshot = self.read().await?;
         let found = self.standing(&snapshot);
         let mut said = match self.plan(&snapshot, wanted) {
@@ -490,6 +478,34 @@ impl Shifter for Rollout {
         said.caveats.splice(0..0, found.refused);
         said.notes.extend(found.warnings);
         Ok(said)
+    }
+}
+
+#[async_trait]
+impl Shifter for Rollout {
+    async fn observe(&self) -> Result<Observation, Fault> {
+        self.cluster.within(async { self.seen(&self.read().await?) }).await
+    }
+
+    async fn preflight(&self, wanted: &Move) -> Result<Preflight, Fault> {
+        self.cluster.within(self.can_it(wanted)).await
+    }
+
+    // The caller bounds it: a change that is cut off may have been made.
+    async fn apply(&self, wanted: &Move, _said: &Said) -> Result<(), Fault> {
+        self.change(wanted).await
+    }
+
+    async fn progress(&self, wanted: &Move) -> Result<Progress, Fault> {
+        self.cluster.within(self.how_far(wanted)).await
+    }
+
+    fn pool_of(&self, artifact: &Artifact) -> Option<String> {
+        Some(artifact.digest.short().to_owned())
+    }
+
+    async fn foresee(&self, wanted: &Move) -> Result<Foreseen, Fault> {
+        self.cluster.within(self.beforehand(wanted)).await
     }
 
     async fn check(&self) -> Vec<Check> {
@@ -520,6 +536,21 @@ impl Shifter for Rollout {
 }
 
 impl Rollout {
+    /// A StatefulSet goes on only when the pod before is ready, a broken one of the failing version included (Kubernetes'
+    /// documentation, StatefulSets, "Forced rollback").
+    fn waits_for(&self, snapshot: &Snapshot, target: &str) -> Option<String> {
+        let ordered =
+            self.kind == Kind::StatefulSet && snapshot.object["spec"]["podManagementPolicy"] != "Parallel";
+        let old =
+            snapshot.pods.iter().filter(|pod| snapshot::pool(&pod.image, pod.digest.as_ref()) != target);
+        let broken = old.filter(|_| ordered).find_map(|pod| Some((&pod.name, pod.trouble.as_ref()?)))?;
+        let (name, trouble) = broken;
+        Some(format!(
+            "the StatefulSet waits for its broken pod {name} ({trouble}): kubectl delete pod {name} -n {}",
+            self.namespace
+        ))
+    }
+
     /// Each kind keeps its history elsewhere.
     fn reads(&self, needed: &Needed) -> bool {
         let histories = [Kind::Deployment.history(), Kind::StatefulSet.history()];
