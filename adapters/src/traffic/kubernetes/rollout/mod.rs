@@ -2,76 +2,34 @@
 //! so that a share is that of the pods which run them. To roll back, the template that ran the target is made the workload's own
 //! again, and the controller does the rest, in the steps that the workload's own strategy allows.
 
+mod config;
 mod hazards;
+mod judge;
+mod plan;
 mod revisions;
 mod snapshot;
 mod workload;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use lastgood_core::{Artifact, Digest, Strategy};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use lastgood_core::Artifact;
+use serde_json::Value;
 
+pub use self::config::{Config, Gitops, Restore};
 use self::{
-    snapshot::{Evidence, Pod, Snapshot},
-    workload::{Kind, Workload, differences, pinned},
+    snapshot::{Pod, Snapshot},
+    workload::{Kind, Workload},
 };
 use super::{
     Cluster, Patch,
     access::{self, Needed},
-    cluster::Access,
     gitops,
 };
 use crate::{
-    BuildError, Check, Fault,
-    duration::Span,
-    traffic::{Foreseen, Move, Observation, Preflight, Progress, Said, Section, Shifter, shares::on_the_way},
+    Check, Fault,
+    traffic::{Foreseen, Move, Observation, Preflight, Progress, Said, Shifter, shares::on_the_way},
 };
-
-/// ```toml
-/// namespace = "shop"
-/// workload = "deployment/checkout"
-/// ```
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    #[serde(default)]
-    pub cluster: Access,
-    pub namespace: String,
-    /// `deployment/NAME`, `statefulset/NAME` or `daemonset/NAME`.
-    pub workload: String,
-    /// Which container is the artifact; needed where there are several.
-    pub container: Option<String>,
-    #[serde(default)]
-    pub restore: Restore,
-    #[serde(default)]
-    pub gitops: Gitops,
-    /// What one call to the server may take; `traffic::CALL_LIMIT` unless given.
-    pub timeout: Option<Span>,
-}
-
-/// How much of an earlier release comes back.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Restore {
-    /// The whole pod template: configuration usually changed with the image.
-    #[default]
-    Template,
-    /// The image in today's template.
-    ImageOnly,
-}
-
-/// What to do about a workload that is applied from Git.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Gitops {
-    #[default]
-    Refuse,
-    /// Roll back all the same: its synchronisation was paused by hand.
-    Ignore,
-}
 
 pub struct Rollout {
     cluster: Cluster,
@@ -83,18 +41,10 @@ pub struct Rollout {
     gitops: Gitops,
 }
 
-/// What would be written, and what is to be said of it.
-struct Plan {
-    template: Value,
-    said: Foreseen,
-}
-
 /// How often a change is tried anew when the object changed in between, but not in what it asks for.
 const TRIES: u32 = 5;
 /// How long one question about progress waits for news.
 const NEWS: Duration = Duration::from_secs(1);
-/// Differences between templates that are named.
-const NAMED: usize = 5;
 const ROLE: &str = "deploy/kubernetes/rollout.yaml";
 
 const NEEDED: [Needed; 9] = [
@@ -124,53 +74,6 @@ const NEEDED: [Needed; 9] = [
     },
 ];
 const GONE: &str = "whether it is still there is not looked at before a rollback";
-
-impl Section for Config {
-    fn pools(&self) -> Vec<&str> {
-        Vec::new()
-    }
-
-    fn misfit(&self, strategy: Strategy) -> Option<String> {
-        (strategy != Strategy::Rolling)
-            .then(|| "kubernetes-rollout replaces pods: its strategy is \"rolling\"".to_owned())
-    }
-
-    fn splits(&self) -> bool {
-        false
-    }
-
-    fn build(&self, _service: &str, _http: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
-        let written = self.workload.split_once('/').and_then(|(kind, name)| {
-            let kind = Kind::ALL.into_iter().find(|one| one.word() == kind)?;
-            is_name(name).then(|| (kind, name.to_owned()))
-        });
-        let why = || {
-            format!(
-                "{:?}: write it like \"deployment/checkout\", or statefulset/ or daemonset/",
-                self.workload
-            )
-        };
-        let (kind, name) = written.ok_or_else(|| BuildError::invalid("workload", why()))?;
-        if !is_name(&self.namespace) {
-            return Err(BuildError::invalid("namespace", format!("{:?} is not a name", self.namespace)));
-        }
-        Ok(Arc::new(Rollout {
-            cluster: Cluster::new(self.cluster.clone(), self.timeout)?,
-            namespace: self.namespace.clone(),
-            kind,
-            name,
-            container: self.container.clone(),
-            restore: self.restore,
-            gitops: self.gitops,
-        }))
-    }
-}
-
-/// As Kubernetes names objects (RFC 1123): nothing that would mean something else in a path.
-fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'))
-}
 
 fn encoded(selector: &str) -> String {
     url::form_urlencoded::byte_serialize(selector.as_bytes()).collect()
@@ -237,90 +140,6 @@ impl Rollout {
         Fault::Invalid(format!("{}: {why}", self.called()))
     }
 
-    /// The one artifact that is to run. A rollout ends with all pods alike: it can't be left half way.
-    fn target<'a>(&self, wanted: &'a Move) -> Result<&'a str, String> {
-        let some: Vec<_> = wanted.shares.iter().filter(|(_, share)| **share > 0).collect();
-        match some[..] {
-            [(pool, 100)] => Ok(pool),
-            _ => Err(format!(
-                "{} can't be put half way between versions: choose one that all its pods are to run",
-                self.called()
-            )),
-        }
-    }
-
-    /// Whether what the workload asks for is the target already.
-    fn asks_for(snapshot: &Snapshot, target: &str) -> bool {
-        snapshot.asked().is_ok_and(|(image, digest)| snapshot::pool(&image, digest.as_ref()) == target)
-    }
-
-    fn plan(&self, snapshot: &Snapshot, wanted: &Move) -> Result<Plan, String> {
-        let target = self.target(wanted)?;
-        let digest = self.digest(snapshot, target, wanted)?;
-        let today = snapshot.workload().template();
-        let container = self.container.as_deref();
-        let version = Some(wanted.version.as_str()).filter(|version| is_tag(version));
-        let mut said = Foreseen::default();
-        let only_image = |said| Ok(Plan { template: pinned(today, container, version, &digest)?, said });
-        if self.restore == Restore::ImageOnly {
-            return only_image(said);
-        }
-        let Some((revision, evidence)) = snapshot.earlier(target, &digest, &wanted.version) else {
-            said.caveats.push(format!(
-                "no template that ran {} is kept any more: only its image comes back, configuration stays as it is now",
-                digest.short()
-            ));
-            return only_image(said);
-        };
-        let template = pinned(&revision.template, container, None, &digest)?;
-        if evidence == Evidence::Tag {
-            said.caveats.push(format!(
-                "{} was found by its tag {}: which bytes it ran can't be told, the image is pinned to {}",
-                revision.name,
-                revision.image.tag().unwrap_or_default(),
-                digest.short()
-            ));
-        }
-        let differences = differences(&pinned(today, container, None, &digest)?, &template, NAMED);
-        if !differences.is_empty() {
-            said.notes.push(format!("configuration comes back with it: {}", differences.join(", ")));
-        }
-        Ok(Plan { template, said })
-    }
-
-    /// The target's whole digest: the move's own, or that of a pod or template by that name (an undo says only the name).
-    fn digest(&self, snapshot: &Snapshot, target: &str, wanted: &Move) -> Result<Digest, String> {
-        let named = wanted.digest.parse::<Digest>().ok().filter(|digest| digest.short() == target);
-        let running = snapshot.pods.iter().filter_map(|pod| pod.digest.clone());
-        let kept = snapshot.history.iter().filter_map(|revision| revision.image.digest());
-        named
-            .into_iter()
-            .chain(running)
-            .chain(kept)
-            .find(|digest| digest.short() == target)
-            .or_else(|| wanted.digest.parse().ok())
-            .ok_or_else(|| format!("which digest {target} is can't be told: no pod and no template names it"))
-    }
-
-    fn operations(&self, snapshot: &Snapshot, template: &Value, wanted: &Move, guarded: bool) -> Value {
-        let metadata = &snapshot.object["metadata"];
-        let mut operations = Vec::new();
-        if guarded {
-            // The number of the specification. The object's own version also counts each change of status, of which a rollout
-            // makes many.
-            operations
-                .push(json!({"op": "test", "path": "/metadata/generation", "value": metadata["generation"]}));
-        }
-        operations.push(json!({"op": "replace", "path": "/spec/template", "value": template}));
-        let cause = if wanted.note.is_empty() { "lastgood: rollback" } else { &wanted.note };
-        operations.push(if metadata["annotations"].is_object() {
-            json!({"op": "add", "path": "/metadata/annotations/kubernetes.io~1change-cause", "value": cause})
-        } else {
-            json!({"op": "add", "path": "/metadata/annotations", "value": {"kubernetes.io/change-cause": cause}})
-        });
-        Value::Array(operations)
-    }
-
     async fn write(&self, snapshot: &Snapshot, wanted: &Move, dry_run: bool) -> Result<(), Fault> {
         let plan = self.plan(snapshot, wanted).map_err(|why| self.invalid(&why))?;
         // What is only tried overwrites nothing.
@@ -364,55 +183,6 @@ impl Rollout {
         }
         Ok(())
     }
-
-    fn judged(&self, snapshot: &Snapshot, target: &str) -> Result<Progress, Fault> {
-        let seen = self.seen(snapshot)?;
-        let workload = snapshot.workload();
-        if !Self::asks_for(snapshot, target) {
-            let writer = gitops::last_writer(&snapshot.object).unwrap_or_else(|| "somebody".to_owned());
-            let (image, _) = snapshot.asked().map_err(|why| self.invalid(&why))?;
-            let detail = format!("{} asks for {} again: {writer} wrote it", self.called(), image.as_str());
-            return Ok(Progress::Failed { seen, detail });
-        }
-        let count = workload.count();
-        let others =
-            snapshot.pods.iter().any(|pod| snapshot::pool(&pod.image, pod.digest.as_ref()) != target);
-        if workload.observed() && count.done() && !others {
-            return Ok(Progress::Settled(seen));
-        }
-        let detail = format!(
-            "{} {} updated, {} available of {}",
-            bar(count.updated.min(count.available), count.wanted),
-            count.updated,
-            count.available,
-            count.wanted
-        );
-        let of_target =
-            snapshot.pods.iter().filter(|pod| snapshot::pool(&pod.image, pod.digest.as_ref()) == target);
-        let trouble = of_target
-            .filter(|pod| !pod.ready)
-            .find_map(|pod| Some(format!("pod {}: {}", pod.name, pod.trouble.as_ref()?)));
-        let trouble = trouble.or_else(|| self.waits_for(snapshot, target));
-        let stuck = || workload.observed().then(|| workload.stuck()).flatten();
-        Ok(match trouble.or_else(stuck) {
-            Some(reason) => Progress::Failed { seen, detail: format!("{reason} ({detail})") },
-            None => Progress::Moving { seen, detail },
-        })
-    }
-}
-
-/// What an image may be tagged with (OCI distribution, "tag").
-fn is_tag(text: &str) -> bool {
-    let first = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-    first
-        && text.len() <= 128
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
-}
-
-fn bar(done: u64, of: u64) -> String {
-    const WIDTH: u64 = 10;
-    let full = (done.min(of) * WIDTH).checked_div(of).unwrap_or(0);
-    (0..WIDTH).map(|at| if at < full { '▓' } else { '░' }).collect()
 }
 
 /// The port's questions, each of several calls.
@@ -536,21 +306,6 @@ impl Shifter for Rollout {
 }
 
 impl Rollout {
-    /// A StatefulSet goes on only when the pod before is ready, a broken one of the failing version included (Kubernetes'
-    /// documentation, StatefulSets, "Forced rollback").
-    fn waits_for(&self, snapshot: &Snapshot, target: &str) -> Option<String> {
-        let ordered =
-            self.kind == Kind::StatefulSet && snapshot.object["spec"]["podManagementPolicy"] != "Parallel";
-        let old =
-            snapshot.pods.iter().filter(|pod| snapshot::pool(&pod.image, pod.digest.as_ref()) != target);
-        let broken = old.filter(|_| ordered).find_map(|pod| Some((&pod.name, pod.trouble.as_ref()?)))?;
-        let (name, trouble) = broken;
-        Some(format!(
-            "the StatefulSet waits for its broken pod {name} ({trouble}): kubectl delete pod {name} -n {}",
-            self.namespace
-        ))
-    }
-
     /// Each kind keeps its history elsewhere.
     fn reads(&self, needed: &Needed) -> bool {
         let histories = [Kind::Deployment.history(), Kind::StatefulSet.history()];
