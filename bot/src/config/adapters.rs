@@ -49,9 +49,9 @@ shifters! {
     Traefik => traefik,
     Nginx => nginx,
     Caddy => caddy,
+    KubernetesRollout => kubernetes_rollout,
     Exec => exec,
     Http => http,
-    KubernetesRollout => kubernetes_rollout,
 }
 
 impl Shifter {

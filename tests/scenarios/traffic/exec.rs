@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use lastgood_adapters::{
     Fault,
-    traffic::{Preflight, Progress, Said, Shifter, exec::Config},
+    traffic::{Move, Preflight, Progress, Said, Shifter, exec::Config},
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -95,7 +95,8 @@ async fn it_gets_what_the_contract_says() {
         "cat > {}; echo '{{\"answer\":{{\"outcome\":\"settled\",\"seen\":{SEEN}}}}}'",
         note.display()
     );
-    let Progress::Settled(seen) = shell(&script).progress(&to(100)).await.unwrap() else {
+    let named = Move { version: "v2.4.0".into(), note: "RB-1: back to v2.4.0".into(), ..to(100) };
+    let Progress::Settled(seen) = shell(&script).progress(&named).await.unwrap() else {
         panic!("not settled")
     };
     assert_eq!(seen.shares, shares(100));
@@ -103,7 +104,7 @@ async fn it_gets_what_the_contract_says() {
     let wanted = json!({
         "version": 1, "operation": "progress", "service": "checkout", "pools": ["blue", "green"],
         "move": {"shares": {"blue": 100, "green": 0}, "digest": "sha256:test", "without": [], "from": null,
-                 "key": "RB-1/100"},
+                 "key": "RB-1/100", "version": "v2.4.0", "note": "RB-1: back to v2.4.0"},
     });
     assert_eq!(asked, wanted);
 }
