@@ -174,7 +174,7 @@ fn policy(from: &config::Service) -> rollback::Policy {
         requester_may_approve: from.requester_may_approve,
         expires_after: millis(from.expires_after.0),
         answer_within: millis(from.answer_within.0),
-        shift_within: millis(from.shift_within.0),
+        shift_within: millis(from.shift_within().0),
         pace: from.shift.as_ref().map_or_else(rollback::Pace::default, |shift| rollback::Pace {
             steps: shift.steps.iter().map(|percent| percent.0).collect(),
             every: millis(shift.every.0),

@@ -45,6 +45,9 @@ pub struct Observation {
     /// What pools run, where the router itself knows (orchestrators). Elsewhere the pools are asked.
     #[serde(default)]
     pub runs: BTreeMap<String, Running>,
+    /// Shares change by themselves while something is under way (pods that are replaced): who is there counts, and not how much.
+    #[serde(default)]
+    pub fluid: bool,
     /// Who changed it last, where the router keeps that: named when traffic is not where it should be.
     #[serde(default)]
     pub writer: Option<String>,
@@ -127,6 +130,8 @@ pub enum Progress {
     Settled(Observation),
     /// Under way; the text is for people ("3 of 8 pods").
     Moving { seen: Observation, detail: String },
+    /// Nobody changed anything about it, and it does not get on by itself, with the reason.
+    Stuck { seen: Observation, detail: String },
     /// It will not come about by itself, with the reason.
     Failed { seen: Observation, detail: String },
 }

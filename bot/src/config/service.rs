@@ -62,8 +62,7 @@ pub struct Service {
     pub answer_within: Span,
     #[serde(default = "minutes::<5>")]
     pub ack_within: Span,
-    #[serde(default = "minutes::<2>")]
-    pub shift_within: Span,
+    shift_within: Option<Span>,
     /// In steps rather than at once.
     pub shift: Option<Shift>,
 }
@@ -105,6 +104,12 @@ impl Service {
     /// Every room of the service; the first is the main one.
     pub fn rooms(&self) -> impl Iterator<Item = &Room> {
         self.room.iter().chain(&self.rooms)
+    }
+
+    /// How long a shift may take. Pods are replaced one by one: a rollout gets more than Kubernetes' own 10 min without progress.
+    pub fn shift_within(&self) -> Span {
+        let minutes = if self.traffic.strategy == Strategy::Rolling { 15 } else { 2 };
+        self.shift_within.unwrap_or(Span(Duration::from_secs(60 * minutes)))
     }
 
     /// Whether the target has to come from the registry: by default only where pods are replaced; a pool has it already.

@@ -94,7 +94,7 @@ fn a_small_file_is_enough_and_gets_the_documented_defaults() {
         checkout.expires_after,
         checkout.answer_within,
         checkout.ack_within,
-        checkout.shift_within,
+        checkout.shift_within(),
         checkout.health.every,
         checkout.health.recover_within,
     ];

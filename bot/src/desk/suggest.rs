@@ -74,7 +74,11 @@ impl Desk {
         let newest = history.iter().map(|known| &known.release).find(|release| release.phase == Phase::Live);
         let Some(newest) = newest else { return Ok(Vec::new()) };
         let running = Running::Recorded { digest: newest.artifact.digest.clone() };
-        let live = Live { shares: [(ANY.to_owned(), 100)].into(), pools: [(ANY.to_owned(), running)].into() };
+        let live = Live {
+            shares: [(ANY.to_owned(), 100)].into(),
+            pools: [(ANY.to_owned(), running)].into(),
+            ..Live::default()
+        };
         let choice = choose(&Question {
             history: &history,
             live: &live,

@@ -96,6 +96,7 @@ async fn look(store: &Store, service: &ServiceId, size: i64) -> Choice {
     let live = Live {
         shares: [("blue".to_owned(), 0), ("green".to_owned(), 100)].into(),
         pools: [("blue".to_owned(), running(size - 1)), ("green".to_owned(), running(size))].into(),
+        ..Live::default()
     };
     choose(&Question {
         history: &history,

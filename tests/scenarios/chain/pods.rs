@@ -22,6 +22,10 @@ use super::{
 
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
 
+fn env(value: &str) -> Value {
+    json!([{"name": "FEATURE", "value": value}])
+}
+
 struct Pods {
     world: World,
     cluster: Arc<RwLock<Kubernetes>>,
@@ -31,6 +35,23 @@ struct Pods {
 impl Pods {
     /// v2.4.1 runs everywhere and answers with errors; an alert says so.
     async fn broken(replicas: u32) -> Self {
+        let mut pods = Self::good(replicas).await;
+        pods.sets("kubectl", "v2.4.1", &env("new")).await;
+        pods.all_run("v2.4.1", replicas).await;
+        pods.nodes.ill("v2.4.1");
+        pods.alert().await;
+        pods
+    }
+
+    /// v2.4.1 is recorded, and an alert fires.
+    async fn alert(&mut self) {
+        self.world.http.records(&self.world.stage.new, "", None).await;
+        self.world.since = clock::rfc3339(self.world.bot.app.engine.now() + 1_000);
+        self.world.alertmanager_sends(&[("HighErrorRate", "firing")]).await;
+    }
+
+    /// v2.4.0 runs everywhere.
+    async fn good(replicas: u32) -> Self {
         let cluster = Kubernetes::start().await;
         let traffic = format!(
             "strategy = 'rolling'\nkind = 'kubernetes-rollout'\nnamespace = '{NAMESPACE}'\nworkload = 'deployment/checkout'\n\
@@ -39,7 +60,6 @@ impl Pods {
         );
         let cluster = Arc::new(RwLock::new(cluster));
         let nodes = Nodes::start(&cluster).await;
-        let env = |value: &str| json!([{"name": "FEATURE", "value": value}]);
         cluster.read().await.create(DEPLOYMENTS, &deployment(replicas, &image("v2.4.0"), &env("old"))).await;
         let health = format!(
             "every = '100ms'\nrecover_within = '6s'\ngood_in_a_row = 3\nhttp = [{{ url = '{}' }}]",
@@ -53,14 +73,8 @@ impl Pods {
             ..Wishes::default()
         };
         let world = World::open(Stage::set().await, Kind::Sqlite, &wishes).await;
-        let mut pods = Self { world, cluster, nodes };
+        let pods = Self { world, cluster, nodes };
         pods.all_run("v2.4.0", replicas).await;
-        pods.sets("kubectl", "v2.4.1", &env("new")).await;
-        pods.all_run("v2.4.1", replicas).await;
-        pods.nodes.ill("v2.4.1");
-        pods.world.http.records(&pods.world.stage.new, "", None).await;
-        pods.world.since = clock::rfc3339(pods.world.bot.app.engine.now() + 1_000);
-        pods.world.alertmanager_sends(&[("HighErrorRate", "firing")]).await;
         pods
     }
 
@@ -104,7 +118,10 @@ async fn a_target_that_can_not_be_pulled_pages_with_the_pods_own_reason() {
     let page = poll("the page", Duration::from_secs(5), || pods.world.stage.pagerduty.open().pop()).await;
     assert!(page.summary.contains("checkout"), "{page:?}");
     let run = pods.world.run(1).await;
-    assert!(matches!(run.phase, Phase::Escalated { .. }), "{:?}", run.phase);
+    let Phase::Escalated { why: Why::PartlyShifted { detail, .. } } = &run.phase else {
+        panic!("{:?}", run.phase)
+    };
+    assert!(detail.contains("ImagePullBackOff"), "nobody else is blamed for it: {detail}");
     pods.world.presses(&pods.world.ben, "I'm on it").await;
     pods.world.presses(&pods.world.ben, "Hand over").await;
     pods.world.run_ends(1, "handed over").await;
@@ -135,12 +152,32 @@ async fn whoever_puts_the_bad_release_back_is_named_in_a_page() {
         matches!(pods.world.run(1).await.phase, Phase::Observing { .. }).then_some(())
     })
     .await;
-    pods.sets("argocd-controller", "v2.4.1", &json!([{"name": "FEATURE", "value": "new"}])).await;
+    pods.sets("argocd-controller", "v2.4.1", &env("new")).await;
     pods.world.reads("argocd-controller changed it last").await;
     let phase = pods.world.run(1).await.phase;
     assert!(matches!(phase, Phase::Escalated { why: Why::MovedByAnotherHand { .. } }), "{phase:?}");
     pods.world.presses(&pods.world.ben, "I'm on it").await;
     pods.world.presses(&pods.world.ben, "Hand over").await;
     pods.world.run_ends(1, "handed over").await;
+    pods.world.ends().await;
+}
+
+/// The alert fires while v2.4.1 is still being rolled out, and its pods crash. Undo then leads to all of it: half a rollout can't
+/// be left standing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_that_is_half_way_goes_back_and_undo_leads_to_all_of_it() {
+    let mut pods = Pods::good(4).await;
+    pods.nodes.behave("v2.4.1", Manner::Crashes);
+    pods.sets("kubectl", "v2.4.1", &env("new")).await;
+    pods.alert().await;
+    pods.world.presses(&pods.world.ana, "Roll back to v2.4.0").await;
+    pods.world.run_ends(1, "recovered").await;
+    pods.all_run("v2.4.0", 4).await;
+    pods.nodes.behave("v2.4.1", Manner::Ready);
+    pods.world.fills(&pods.world.ana, "Undo", &[("reason", "it was the node")]).await;
+    pods.world.presses(&pods.world.ben, "Approve: back to v2.4.1").await;
+    pods.world.presses(&pods.world.ben, "Approve v2.4.1 anyway").await;
+    pods.all_run("v2.4.1", 4).await;
+    pods.world.run_ends(2, "recovered").await;
     pods.world.ends().await;
 }

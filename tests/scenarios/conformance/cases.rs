@@ -269,7 +269,7 @@ pub async fn outlives_a_restart<R: Rig>(mut rig: R) {
     match progress(&*adapter, &wanted).await {
         Progress::Settled(_) => assert!(R::KEEPS, "it was forgotten"),
         Progress::Failed { .. } => assert!(!R::KEEPS, "it was kept"),
-        Progress::Moving { .. } => unreachable!("waited for"),
+        other @ (Progress::Moving { .. } | Progress::Stuck { .. }) => panic!("waited for: {other:?}"),
     }
     // And in the middle of a move: whatever became of it, what is read is so, and the move can be made.
     apply(&*adapter, &to(100)).await.unwrap();

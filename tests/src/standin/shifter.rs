@@ -183,6 +183,7 @@ async fn done(behind: &dyn Shifter, operation: &str, wanted: Move) -> Result<Val
         "progress" => match behind.progress(&wanted).await? {
             Progress::Settled(seen) => json!({"outcome": "settled", "seen": seen}),
             Progress::Moving { seen, detail } => json!({"outcome": "moving", "seen": seen, "detail": detail}),
+            Progress::Stuck { seen, detail } => json!({"outcome": "stuck", "seen": seen, "detail": detail}),
             Progress::Failed { seen, detail } => json!({"outcome": "failed", "seen": seen, "detail": detail}),
         },
         other => return Err(Fault::Invalid(format!("there is no operation {other}"))),

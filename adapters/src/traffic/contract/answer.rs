@@ -58,6 +58,7 @@ enum Judged {
 enum Far {
     Settled { seen: Seen },
     Moving { seen: Seen, detail: String },
+    Stuck { seen: Seen, detail: String },
     Failed { seen: Seen, detail: String },
 }
 
@@ -87,6 +88,7 @@ impl Answer {
         Ok(match self.read()? {
             Far::Settled { seen } => Progress::Settled(seen.into()),
             Far::Moving { seen, detail } => Progress::Moving { seen: seen.into(), detail },
+            Far::Stuck { seen, detail } => Progress::Stuck { seen: seen.into(), detail },
             Far::Failed { seen, detail } => Progress::Failed { seen: seen.into(), detail },
         })
     }

@@ -43,8 +43,10 @@ impl Service {
     /// As `observation`.
     pub fn progress(&self, answer: &Answer) -> Result<Progress, Fault> {
         let progress = answer.progress()?;
-        let (Progress::Settled(seen) | Progress::Moving { seen, .. } | Progress::Failed { seen, .. }) =
-            &progress;
+        let (Progress::Settled(seen)
+        | Progress::Moving { seen, .. }
+        | Progress::Stuck { seen, .. }
+        | Progress::Failed { seen, .. }) = &progress;
         self.sensible(seen)?;
         Ok(progress)
     }

@@ -38,7 +38,7 @@ pub struct Patch<'a> {
 }
 
 /// Who is named in the objects' managed fields.
-const MANAGER: &str = "lastgood";
+pub const MANAGER: &str = "lastgood";
 
 impl Cluster {
     /// # Errors

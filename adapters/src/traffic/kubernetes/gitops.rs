@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::cluster::MANAGER;
+
 /// What applies this object again and again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
@@ -72,12 +74,21 @@ fn writers(object: &Value) -> impl Iterator<Item = &str> {
     fields.iter().filter_map(|field| field["manager"].as_str())
 }
 
-/// Who wrote the pod template last, other than us.
+/// Who wrote the pod template last. None: it was lastgood itself.
 pub fn last_writer(object: &Value) -> Option<String> {
-    let fields = object["metadata"]["managedFields"].as_array()?;
-    let wrote = fields.iter().filter(|field| !field["fieldsV1"]["f:spec"]["f:template"].is_null());
-    let last = wrote.max_by_key(|field| field["time"].as_str().unwrap_or_default())?;
-    last["manager"].as_str().map(str::to_owned)
+    let last = template_writes(object).max_by_key(|field| field["time"].as_str().unwrap_or_default())?;
+    last["manager"].as_str().filter(|manager| *manager != MANAGER).map(str::to_owned)
+}
+
+/// When lastgood wrote the pod template, as the server says it.
+pub fn written_at(object: &Value) -> Option<String> {
+    let own = template_writes(object).find(|field| field["manager"] == MANAGER)?;
+    own["time"].as_str().map(str::to_owned)
+}
+
+fn template_writes(object: &Value) -> impl Iterator<Item = &Value> {
+    let fields = object["metadata"]["managedFields"].as_array().map_or(&[][..], Vec::as_slice);
+    fields.iter().filter(|field| !field["fieldsV1"]["f:spec"]["f:template"].is_null())
 }
 
 #[cfg(test)]
@@ -127,5 +138,11 @@ mod tests {
         ]);
         let last = last_writer(&json!({"metadata": {"managedFields": fields}}));
         assert_eq!(last.as_deref(), Some("argocd-controller"));
+        let own = json!({"metadata": {"managedFields": [
+            field("kubectl", "2026-01-01T02:00:00Z", json!({"f:spec": {"f:template": {}}})),
+            field("lastgood", "2026-01-01T03:00:00Z", json!({"f:spec": {"f:template": {}}})),
+        ]}});
+        assert_eq!(last_writer(&own), None, "nobody else is to blame");
+        assert_eq!(written_at(&own).as_deref(), Some("2026-01-01T03:00:00Z"));
     }
 }

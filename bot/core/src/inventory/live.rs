@@ -38,9 +38,25 @@ impl Running {
 pub struct Live {
     pub shares: Shares,
     pub pools: BTreeMap<String, Running>,
+    /// Shares change by themselves while something is under way (pods that are replaced): who is there counts, and not how
+    /// much.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fluid: bool,
 }
 
 impl Live {
+    /// Whether `now` is otherwise than it was here, on a way to `to`.
+    pub fn moved(&self, now: &Shares, to: &Shares) -> bool {
+        let share = |of: &Shares, pool: &String| of.get(pool).copied().unwrap_or(0);
+        let pools = || now.keys().chain(self.shares.keys());
+        if self.fluid {
+            // Somebody new; those who were there may be more, fewer or gone.
+            return pools()
+                .any(|pool| share(now, pool) > 0 && share(&self.shares, pool) + share(to, pool) == 0);
+        }
+        pools().any(|pool| share(now, pool) != share(&self.shares, pool))
+    }
+
     /// Artifacts with a share above 0, by digest. What runs in pools of unknown content is in `unknown_share`.
     pub fn set(&self) -> BTreeMap<&Digest, u8> {
         let mut set = BTreeMap::new();
@@ -119,6 +135,7 @@ mod tests {
                 ("d".into(), Running::Seen { digest: digest('d') }),
             ]
             .into(),
+            fluid: false,
         };
         assert_eq!(live.set(), [(&digest('a'), 90), (&digest('b'), 5)].into());
         assert_eq!(live.unknown_share(), 5);
@@ -126,5 +143,25 @@ mod tests {
         assert!(near(&live.shares, &[("a".into(), 91), ("b".into(), 4), ("c".into(), 5)].into()));
         assert!(!near(&live.shares, &[("a".into(), 90), ("b".into(), 10)].into()));
         assert_eq!(all_to("d", &live.shares).values().map(|s| u32::from(*s)).sum::<u32>(), 100);
+    }
+
+    #[test]
+    fn pods_that_are_replaced_are_nobodys_move_and_a_newcomer_is() {
+        let of =
+            |shares: &[(&str, u8)]| -> Shares { shares.iter().map(|(n, s)| ((*n).to_owned(), *s)).collect() };
+        let steady = Live { shares: of(&[("a", 75), ("b", 25)]), ..Live::default() };
+        let fluid = Live { fluid: true, ..steady.clone() };
+        let to = of(&[("a", 100)]);
+        for (now, steadily, fluidly) in [
+            (of(&[("a", 75), ("b", 25), ("c", 0)]), false, false),
+            (of(&[("a", 25), ("b", 75)]), true, false),
+            (of(&[("b", 100)]), true, false),
+            (of(&[("b", 50), ("c", 50)]), true, true),
+        ] {
+            assert_eq!(steady.moved(&now, &to), steadily, "{now:?}");
+            assert_eq!(fluid.moved(&now, &to), fluidly, "{now:?}");
+        }
+        let onward = Live { shares: of(&[("b", 100)]), fluid: true, ..Live::default() };
+        assert!(!onward.moved(&of(&[("b", 60), ("a", 40)]), &to), "on the way to the target already");
     }
 }

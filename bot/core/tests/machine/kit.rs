@@ -64,6 +64,7 @@ pub fn live(pool: &str) -> Live {
             ("green".to_owned(), Running::Seen { digest: digest('b') }),
         ]
         .into(),
+        ..Live::default()
     }
 }
 

@@ -173,7 +173,7 @@ impl Rules<'_> {
             ("expires_after", service.expires_after),
             ("answer_within", service.answer_within),
             ("ack_within", service.ack_within),
-            ("shift_within", service.shift_within),
+            ("shift_within", service.shift_within()),
         ];
         for (key, _) in times.into_iter().filter(|(_, span)| span.0.is_zero()) {
             self.problem(at.then(key), "must be longer than nothing");

@@ -30,7 +30,7 @@ async fn settled(shifter: &SwitchShifter, wanted: &Move) -> (Observation, BTreeS
         match shifter.progress(wanted).await.unwrap() {
             Progress::Settled(seen) => return (seen, shares),
             Progress::Moving { seen, .. } => shares.insert(seen.shares[BLUE]),
-            Progress::Failed { detail, .. } => panic!("{detail}"),
+            Progress::Stuck { detail, .. } | Progress::Failed { detail, .. } => panic!("{detail}"),
         };
     }
 }

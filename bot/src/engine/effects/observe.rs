@@ -59,8 +59,7 @@ async fn traffic(job: &Job<'_>, to: &Shares) -> TrafficNow {
     match job.service.shifter.observe().await {
         Ok(seen) if near(to, &seen.shares) && seen.disagreement.is_none() => TrafficNow::AsExpected,
         Ok(seen) => {
-            let words =
-                |shares: &Shares| Live { shares: shares.clone(), pools: Default::default() }.describe();
+            let words = |shares: &Shares| Live { shares: shares.clone(), ..Live::default() }.describe();
             let mut detail = format!("expected {}, found {}", words(to), words(&seen.shares));
             if let Some(disagreement) = &seen.disagreement {
                 detail.push_str(&format!(" ({disagreement})"));

@@ -72,8 +72,7 @@ fn call(
     add(
         "traffic",
         state.shares.as_ref().map(|shares| {
-            lastgood_core::inventory::live::Live { shares: shares.clone(), pools: Default::default() }
-                .describe()
+            lastgood_core::inventory::live::Live { shares: shares.clone(), ..Default::default() }.describe()
         }),
     );
     add("warnings", (!state.warnings.is_empty()).then(|| state.warnings.join("; ")));

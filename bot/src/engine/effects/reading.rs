@@ -2,9 +2,12 @@
 
 use futures_util::future::join_all;
 use lastgood_adapters::{Fault, traffic::Observation};
-use lastgood_core::inventory::{
-    Phase,
-    live::{Live, Running},
+use lastgood_core::{
+    Digest,
+    inventory::{
+        Phase,
+        live::{Live, Running},
+    },
 };
 
 use super::Job;
@@ -34,6 +37,7 @@ pub(super) async fn read(job: &Job<'_>) -> std::result::Result<Reading, Failed> 
     let observed = observed.map_err(Failed::Router)?;
     let mut reading = Reading { live: Live::default(), drift: vec![], notes: vec![] };
     reading.live.shares.clone_from(&observed.shares);
+    reading.live.fluid = observed.fluid;
     routing_notes(&observed, &mut reading);
     let mut versions = versions;
     for pool in observed.shares.keys() {
@@ -68,22 +72,26 @@ async fn told(
     reading: &mut Reading,
 ) -> Result<Option<Asked>> {
     let Some(running) = observed.runs.get(pool) else { return Ok(None) };
-    if let Some(digest) = running.digest.as_ref().and_then(|digest| digest.parse().ok()) {
-        return Ok(Some(Ok(digest)));
-    }
+    let digest: Option<Digest> = running.digest.as_ref().and_then(|digest| digest.parse().ok());
     let version = running.version.as_deref().unwrap_or(pool);
     let db = job.engine.store.reader();
     let known = store::releases::newest(db, &job.service.id, TAGS).await?;
-    let known = known.into_iter().find(|release| release.artifact.version == version);
-    Ok(Some(match known {
-        Some(release) => {
+    if let Some(digest) = digest.clone().filter(|digest| known.iter().any(|r| r.artifact.digest == *digest)) {
+        return Ok(Some(Ok(digest)));
+    }
+    let by_version = known.into_iter().find(|release| release.artifact.version == version);
+    Ok(Some(match (by_version, digest) {
+        (Some(release), digest) => {
+            // A platform's own manifest, a mirror: or somebody moved the tag. A person has to know which.
+            let runs = digest.map_or_else(|| "no digest that could be read".into(), |d| d.short().to_owned());
             reading.drift.push(format!(
-                "no pod tells which bytes of {version} it runs; the inventory knows it as {}",
+                "pods of {version} run {runs}; the inventory knows that version as {}",
                 release.artifact.digest.short()
             ));
             Ok(release.artifact.digest)
         }
-        None => Err(Fault::NotFound(format!(
+        (None, Some(digest)) => Ok(digest),
+        (None, None) => Err(Fault::NotFound(format!(
             "no pod tells which bytes of {version} it runs, and no release is recorded by that version"
         ))),
     }))

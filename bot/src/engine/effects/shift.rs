@@ -207,7 +207,8 @@ pub(super) async fn read(
         Ok(Progress::Moving { seen, detail }) if !once => {
             Outcome::Later { after: EVERY, progress: Some(under_way(&seen, to, &detail)), why: detail }
         }
-        Ok(Progress::Moving { seen, detail }) => {
+        // Late, or stuck: no other hand is to blame.
+        Ok(Progress::Moving { seen, detail } | Progress::Stuck { seen, detail }) => {
             read(ShiftReading::NotSettled { shares: seen.shares, detail, pending: true })
         }
         Ok(Progress::Failed { seen, detail }) => {
@@ -232,10 +233,8 @@ pub(super) async fn read_traffic(job: &Job<'_>) -> Outcome {
     let read = |shares, detail| Outcome::Event(Event::TrafficRead { shares, detail });
     match job.service.shifter.observe().await {
         Ok(seen) => {
-            let live = lastgood_core::inventory::live::Live {
-                shares: seen.shares.clone(),
-                pools: Default::default(),
-            };
+            let live =
+                lastgood_core::inventory::live::Live { shares: seen.shares.clone(), ..Default::default() };
             let mut detail = format!("traffic is on {}", live.describe());
             if let Some(disagreement) = seen.disagreement {
                 detail.push_str(&format!("; router instances differ: {disagreement}"));

@@ -60,8 +60,18 @@ async fn found(job: &Job<'_>, reading: Reading) -> Result<Survey> {
 }
 
 fn routing(job: &Job<'_>, choice: &Choice, live: &Live) -> lastgood_core::Shares {
-    if let Kind::Undo { to, .. } = &job.state.kind {
-        return to.clone();
+    let all_of = |artifact: &Artifact| {
+        let named = job.service.shifter.pool_of(artifact)?;
+        let others = live.shares.keys().map(|other| (other.clone(), 0));
+        Some(others.chain([(named, 100)]).collect())
+    };
+    if let Kind::Undo { to, artifact, .. } = &job.state.kind {
+        // What rolls ends whole: where it was found half way, it can't be left there again.
+        let whole = artifact.as_ref().filter(|_| to.values().all(|share| *share < 100)).and_then(all_of);
+        return whole.unwrap_or_else(|| to.clone());
+    }
+    if let Some(to) = chosen(choice).filter(|_| !job.service.needs_pool).and_then(all_of) {
+        return to;
     }
     let pools = choice
         .candidates
@@ -71,16 +81,7 @@ fn routing(job: &Job<'_>, choice: &Choice, live: &Live) -> lastgood_core::Shares
         .unwrap_or_default();
     // The pool that carries most of it already has the least to take on.
     let pool = pools.iter().max_by_key(|pool| live.shares.get(*pool).copied().unwrap_or(0));
-    match (pool, chosen(choice)) {
-        (Some(pool), _) => all_to(pool, &live.shares),
-        // Orchestrators have no pools to hold it: it will be there under this name.
-        (None, Some(artifact)) if !job.service.needs_pool => {
-            let named = job.service.shifter.pool_of(artifact);
-            let others = live.shares.keys().map(|other| (other.clone(), 0));
-            named.map(|pool| others.chain([(pool, 100)]).collect()).unwrap_or_default()
-        }
-        _ => lastgood_core::Shares::default(),
-    }
+    pool.map(|pool| all_to(pool, &live.shares)).unwrap_or_default()
 }
 
 fn chosen(choice: &Choice) -> Option<&Artifact> {
@@ -214,12 +215,16 @@ fn compare(job: &Job<'_>, now: &Live) -> Decision {
     if job.state.is_there(&now.shares) {
         return Decision::AlreadyThere;
     }
-    if now.shares != proposal.live.shares {
+    if proposal.live.moved(&now.shares, &proposal.to) {
         let what = format!("traffic moved meanwhile: {}, was {}", now.describe(), proposal.live.describe());
         return Decision::Changed { what };
     }
     for (pool, running) in &proposal.live.pools {
         let (then, current) = (running.digest(), now.pools.get(pool));
+        if proposal.live.fluid && current.is_none() {
+            // Its last pod was replaced meanwhile.
+            continue;
+        }
         let matters = then.is_some()
             && (now.shares.get(pool).is_some_and(|s| *s > 0)
                 || proposal.to.get(pool).is_some_and(|s| *s > 0));

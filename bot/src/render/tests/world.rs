@@ -68,6 +68,7 @@ pub fn survey() -> Survey {
             ("green".into(), Running::Seen { digest: digest('a') }),
         ]
         .into(),
+        ..Live::default()
     };
     let candidates = vec![
         candidate("v2.4.3", 'd', Some(Skip::Unstable { why: "RB-40 rolled it back".into() })),

@@ -41,26 +41,35 @@ impl Scene {
 
     /// With more keys of the shifter's own section.
     async fn of(replicas: u32, [old, new]: [&str; 2], more: &Value) -> Self {
+        let scene = Self::bare(more).await;
+        scene.create(replicas, old).await;
+        scene.deploy(new, &env("new")).await;
+        scene.available(replicas).await;
+        scene
+    }
+
+    /// A cluster without a workload.
+    async fn bare(more: &Value) -> Self {
         let cluster = Kubernetes::start().await;
         let shifter = shifter(&cluster, more);
         let cluster = Arc::new(RwLock::new(cluster));
         let nodes = Nodes::start(&cluster).await;
-        let scene = Self { cluster, nodes, shifter, path: DEPLOYMENT.to_owned() };
+        Self { cluster, nodes, shifter, path: DEPLOYMENT.to_owned() }
+    }
+
+    async fn create(&self, replicas: u32, image: &str) {
         let path = DEPLOYMENT.rsplit_once('/').unwrap().0;
-        scene.cluster.read().await.create(path, &deployment(replicas, old, &env("old"))).await;
-        scene
-            .rolled(&format!("all of {old}"), |object| object["status"]["availableReplicas"] == replicas)
-            .await;
-        scene.deploy(new, &env("new")).await;
-        scene
-            .rolled(&format!("all of {new}"), |object| {
-                let status = &object["status"];
-                status["updatedReplicas"] == replicas
-                    && status["replicas"] == replicas
-                    && status["availableReplicas"] == replicas
-            })
-            .await;
-        scene
+        self.cluster.read().await.create(path, &deployment(replicas, image, &env("old"))).await;
+        self.available(replicas).await;
+    }
+
+    /// So many, all of the newest template.
+    async fn available(&self, replicas: u32) {
+        self.rolled("all of the newest template", |object| {
+            let keys = ["replicas", "updatedReplicas", "availableReplicas"];
+            keys.iter().all(|key| object["status"][*key] == replicas)
+        })
+        .await;
     }
 
     /// A StatefulSet or DaemonSet, on which v2.4.0 was deployed and then v2.4.1.

@@ -97,7 +97,7 @@ async fn a_stateful_set_that_waits_for_its_broken_pod_says_what_to_do() {
     .await;
     scene.applies(&to("v2.4.1")).await;
     let failed = scene.comes_to(&to("v2.4.1")).await;
-    let Progress::Failed { detail, .. } = failed else { panic!("{failed:?}") };
+    let Progress::Stuck { detail, .. } = failed else { panic!("{failed:?}") };
     assert!(detail.contains("kubectl delete pod checkout-1 -n shop"), "{detail}");
     scene.cluster.read().await.delete("/api/v1/namespaces/shop/pods/checkout-1").await;
     scene.runs("v2.4.1").await;
@@ -109,7 +109,7 @@ async fn failing(manner: Manner, says: &str) {
     let wanted = to("v2.4.0");
     scene.applies(&wanted).await;
     let failed = scene.comes_to(&wanted).await;
-    let Progress::Failed { detail, seen } = failed else { panic!("{failed:?}") };
+    let Progress::Stuck { detail, seen } = failed else { panic!("{failed:?}") };
     assert!(detail.contains(says), "{detail}");
     assert!(seen.shares[&pool("v2.4.1")] > 0, "some of the old ones still serve: {seen:?}");
     // The reason goes away, and so does the failure.
@@ -151,7 +151,7 @@ async fn a_quota_is_said_in_its_own_words() {
     let wanted = to("v2.4.0");
     scene.applies(&wanted).await;
     let failed = scene.comes_to(&wanted).await;
-    let Progress::Failed { detail, .. } = failed else { panic!("{failed:?}") };
+    let Progress::Stuck { detail, .. } = failed else { panic!("{failed:?}") };
     assert!(detail.contains("FailedCreate") && detail.contains("exceeded quota: small"), "{detail}");
 }
 

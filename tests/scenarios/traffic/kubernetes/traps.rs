@@ -1,12 +1,15 @@
 //! What would make a rollback wrong, and is found before.
 
+use std::time::Duration;
+
 use lastgood_adapters::{
     Fault,
     check::Verdict,
     traffic::{Move, Progress, Said},
 };
 use lastgood_tests::{
-    real::kubernetes::{configmap, image},
+    process::poll_async,
+    real::kubernetes::{configmap, image, nodes::Manner},
     shop::artifact,
 };
 use reqwest::Method;
@@ -138,7 +141,12 @@ async fn images_by_tag_are_found_by_what_was_pulled_and_come_back_pinned() {
 async fn permissions_that_are_missing_are_named() {
     let scene = Scene::set(1).await;
     let lines = scene.shifter.check().await;
-    assert!(lines.iter().all(|line| matches!(line.verdict, Verdict::Good(_))), "{lines:?}");
+    assert!(matches!(lines[0].verdict, Verdict::Good(_)), "{lines:?}");
+    let Verdict::Warning { seen, .. } = &lines[1].verdict else { panic!("{lines:?}") };
+    assert_eq!(
+        seen, "missing: get secrets: whether it is still there is not looked at before a rollback",
+        "all else is in the Role that is shipped"
+    );
     let role = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles/lastgood-rollout";
     let rules = json!({"rules": [
         {"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": ["get", "list"]},
@@ -155,4 +163,70 @@ async fn permissions_that_are_missing_are_named() {
     assert!(matches!(fault, Fault::Denied(_)), "{fault:?}");
     let (_, object) = scene.cluster.read().await.ask(Method::GET, DEPLOYMENT, None).await;
     assert_eq!(object["metadata"]["generation"], scene.object().await["metadata"]["generation"]);
+}
+
+/// A tag that was pushed anew: pods of one reference run two versions, and the template means the newer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_that_moved_is_not_taken_for_what_older_pods_of_it_run() {
+    const TAG: &str = "registry.example.com/shop/checkout:prod";
+    let scene = Scene::bare(&json!({})).await;
+    scene.nodes.push("prod", "v2.4.0");
+    scene.create(3, TAG).await;
+    scene.nodes.push("prod", "v2.4.1");
+    scene.nodes.behave("v2.4.1", Manner::Crashes);
+    let restart = json!({"spec": {"template": {"metadata": {"annotations": {"restarted": "once"}}}}});
+    scene.edit("kubectl", &restart).await;
+    let half_way = poll_async("pods of both", Duration::from_secs(20), || async {
+        let seen = scene.observed().await;
+        ["v2.4.0", "v2.4.1"].iter().all(|version| seen.shares.contains_key(&pool(version))).then_some(seen)
+    })
+    .await;
+    assert!(half_way.fluid, "{half_way:?}");
+    let wanted = Move { from: Some(half_way.shares), ..to("v2.4.0") };
+    scene.applies(&wanted).await;
+    assert_eq!(
+        scene.image().await,
+        format!("registry.example.com/shop/checkout:prod@{}", artifact("v2.4.0").digest),
+        "written, and pinned"
+    );
+    let done = scene.comes_to(&wanted).await;
+    assert!(matches!(done, Progress::Settled(_)), "{done:?}");
+}
+
+/// Shares change all the time while a rollout goes on; only a template that asks for something else is another hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_that_went_on_since_it_was_read_is_rolled_back_all_the_same() {
+    let scene = Scene::set(4).await;
+    scene.nodes.behave("v2.4.2", Manner::Crashes);
+    scene.deploy(&image("v2.4.2"), &env("newest")).await;
+    let first = [(pool("v2.4.1"), 99), (pool("v2.4.2"), 1)];
+    let wanted = Move { from: Some(first.into()), ..to("v2.4.1") };
+    poll_async("more of the new ones", Duration::from_secs(20), || async {
+        scene.observed().await.shares.get(&pool("v2.4.2")).is_some_and(|share| *share > 10).then_some(())
+    })
+    .await;
+    scene.applies(&wanted).await;
+    let done = scene.comes_to(&wanted).await;
+    assert!(matches!(done, Progress::Settled(_)), "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_that_is_paused_in_the_middle_is_told() {
+    let scene = Scene::set(3).await;
+    let wanted = to("v2.4.0");
+    scene.nodes.behave("v2.4.0", Manner::NotScheduled);
+    scene.applies(&wanted).await;
+    scene.edit("kubectl", &json!({"spec": {"paused": true}})).await;
+    let stuck = scene.comes_to(&wanted).await;
+    let Progress::Stuck { detail, .. } = stuck else { panic!("{stuck:?}") };
+    assert!(detail.contains("paused") || detail.contains("Unschedulable"), "{detail}");
+    let paused = poll_async("the pause", Duration::from_secs(10), || async {
+        match scene.shifter.progress(&wanted).await {
+            Ok(Progress::Stuck { detail, .. }) if detail.contains("its rollout is paused") => Some(()),
+            _ => None,
+        }
+    });
+    paused.await;
+    let again = scene.shifter.apply(&to("v2.4.1"), &Said::default()).await.unwrap_err();
+    assert!(again.to_string().contains("its rollout is paused"), "{again}");
 }

@@ -30,6 +30,10 @@ struct Inner {
     manners: BTreeMap<String, Manner>,
     /// What was last told of a pod, by uid.
     told: BTreeMap<String, Manner>,
+    /// Which version a tag means; itself unless said.
+    means: BTreeMap<String, String>,
+    /// Which version a pod pulled, by uid: a tag may mean another one by now.
+    pulled: BTreeMap<String, String>,
     /// Fewest ready pods seen, since it was asked for.
     fewest: Option<usize>,
     /// Images of the pods that are ready.
@@ -88,6 +92,11 @@ impl Nodes {
     /// Pods of this version behave so, those that are there included.
     pub fn behave(&self, version: &str, manner: Manner) {
         self.inner.lock().unwrap().manners.insert(version.to_owned(), manner);
+    }
+
+    /// The tag is pushed anew: pods that start from now on get this version.
+    pub fn push(&self, tag: &str, version: &str) {
+        self.inner.lock().unwrap().means.insert(tag.to_owned(), version.to_owned());
     }
 
     /// From now on the fewest ready pods at any look are kept.
@@ -153,12 +162,22 @@ async fn tend(cluster: &Kubernetes, inner: &Mutex<Inner>, pod: &Value) {
     }
     let uid = pod["metadata"]["uid"].as_str().unwrap().to_owned();
     let image = pod["spec"]["containers"][0]["image"].as_str().unwrap();
-    let (manner, told) = {
-        let inner = inner.lock().unwrap();
-        let version = inner.manners.iter().find(|(version, _)| {
-            image.contains(&format!(":{version}")) || image.contains(artifact(version).digest.as_str())
-        });
-        (version.map_or(Manner::Ready, |(_, manner)| *manner), inner.told.get(&uid).copied())
+    let (manner, told, version) = {
+        let mut inner = inner.lock().unwrap();
+        let (name, digest) =
+            image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
+        let tag = name.rsplit(':').next().unwrap();
+        let means = match digest {
+            // Who names bytes gets those, whatever the tag beside them means.
+            Some(digest) => {
+                let known = inner.manners.keys().find(|version| artifact(version).digest.as_str() == digest);
+                known.map_or(tag, String::as_str).to_owned()
+            }
+            None => inner.means.get(tag).map_or(tag, String::as_str).to_owned(),
+        };
+        let version = inner.pulled.entry(uid.clone()).or_insert(means).clone();
+        let manner = inner.manners.get(&version).copied().unwrap_or(Manner::Ready);
+        (manner, inner.told.get(&uid).copied(), version)
     };
     if told == Some(manner) {
         return;
@@ -167,7 +186,7 @@ async fn tend(cluster: &Kubernetes, inner: &Mutex<Inner>, pod: &Value) {
         let binding = json!({"target": {"kind": "Node", "name": "node-1"}});
         cluster.ask(Method::POST, &format!("{path}/binding"), Some(("application/json", &binding))).await;
     }
-    let status = status(pod, image, manner);
+    let status = status(pod, image, &version, manner);
     let patch = ("application/merge-patch+json", &json!({ "status": status }));
     let (answer, _) = cluster.ask(Method::PATCH, &format!("{path}/status"), Some(patch)).await;
     if answer.is_success() {
@@ -175,7 +194,7 @@ async fn tend(cluster: &Kubernetes, inner: &Mutex<Inner>, pod: &Value) {
     }
 }
 
-fn status(pod: &Value, image: &str, manner: Manner) -> Value {
+fn status(pod: &Value, image: &str, version: &str, manner: Manner) -> Value {
     let now = pod["metadata"]["creationTimestamp"].clone();
     let condition = |kind: &str, status: bool| json!({"type": kind, "status": if status { "True" } else { "False" }, "lastTransitionTime": now});
     if manner == Manner::NotScheduled {
@@ -187,10 +206,9 @@ fn status(pod: &Value, image: &str, manner: Manner) -> Value {
     let ready = manner == Manner::Ready;
     let repository =
         image.split(['@']).next().unwrap_or(image).trim_end_matches(|c| c != ':').trim_end_matches(':');
-    let digest = image.split_once('@').map_or_else(
-        || artifact(image.rsplit(':').next().unwrap()).digest.to_string(),
-        |(_, digest)| digest.to_owned(),
-    );
+    let digest = image
+        .split_once('@')
+        .map_or_else(|| artifact(version).digest.to_string(), |(_, digest)| digest.to_owned());
     let state = match manner {
         Manner::Ready => json!({"running": {"startedAt": now}}),
         Manner::Crashes => json!({"waiting": {"reason": "CrashLoopBackOff",

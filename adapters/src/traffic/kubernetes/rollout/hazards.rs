@@ -55,10 +55,14 @@ impl Rollout {
     }
 
     /// Autoscalers and disruption budgets that act on it. Servers know them under different versions.
-    pub(super) async fn neighbours(&self, snapshot: &Snapshot) -> Result<Vec<String>, Fault> {
+    pub(super) async fn neighbours(&self, snapshot: &Snapshot) -> Vec<String> {
+        let (scalers, budgets) = futures_util::future::join(
+            self.first_of("horizontalpodautoscalers", &["autoscaling/v1"]),
+            self.first_of("poddisruptionbudgets", &["policy/v1", "policy/v1beta1"]),
+        )
+        .await;
         let mut warnings = Vec::new();
-        let scalers = format!("/apis/autoscaling/v1/namespaces/{}/horizontalpodautoscalers", self.namespace);
-        for scaler in self.optional(&scalers).await? {
+        for scaler in scalers.unwrap_or_else(|why| told(&mut warnings, why)) {
             let of = &scaler["spec"]["scaleTargetRef"];
             if of["kind"] == self.kind.kind() && of["name"] == self.name.as_str() {
                 warnings.push(format!(
@@ -68,7 +72,7 @@ impl Rollout {
             }
         }
         let labels = &snapshot.workload().template()["metadata"]["labels"];
-        for budget in self.budgets().await? {
+        for budget in budgets.unwrap_or_else(|why| told(&mut warnings, why)) {
             let wanted = budget["spec"]["selector"]["matchLabels"].as_object();
             let covers = wanted
                 .is_some_and(|wanted| !wanted.is_empty() && wanted.iter().all(|(k, v)| labels[k] == *v));
@@ -79,49 +83,51 @@ impl Rollout {
                 ));
             }
         }
-        Ok(warnings)
+        warnings
     }
 
-    async fn budgets(&self) -> Result<Vec<Value>, Fault> {
-        for version in ["v1", "v1beta1"] {
-            let path = format!("/apis/policy/{version}/namespaces/{}/poddisruptionbudgets", self.namespace);
+    /// What the server does not know, or does not show to lastgood, is not there; `check` names missing permissions.
+    async fn first_of(&self, resource: &str, versions: &[&str]) -> Result<Vec<Value>, String> {
+        for version in versions {
+            let path = format!("/apis/{version}/namespaces/{}/{resource}", self.namespace);
             match self.cluster.list(&path).await {
                 Err(Fault::NotFound(_)) => {}
-                Err(Fault::Denied(_)) => return Ok(Vec::new()),
-                other => return other,
+                Err(Fault::Denied(_)) => break,
+                other => return other.map_err(|fault| format!("{resource} could not be looked at: {fault}")),
             }
         }
         Ok(Vec::new())
     }
 
-    /// What the server does not know, or does not show to lastgood, is not there; `check` names missing permissions.
-    async fn optional(&self, path: &str) -> Result<Vec<Value>, Fault> {
-        match self.cluster.list(path).await {
-            Err(Fault::NotFound(_) | Fault::Denied(_)) => Ok(Vec::new()),
-            other => other,
-        }
-    }
-
-    /// ConfigMaps, Secrets and the service account that a template names and that are gone.
-    pub(super) async fn lost(&self, template: &Value) -> Result<Found, Fault> {
-        let mut found = Found::default();
-        for (resource, name) in references(&template["spec"]) {
+    /// ConfigMaps, Secrets and the service account that a template names and that are gone. What can't be looked at is said,
+    /// and keeps nobody from rolling back.
+    pub(super) async fn lost(&self, template: &Value) -> Found {
+        let asked = references(&template["spec"]).into_iter().map(|(resource, name)| async move {
             let path = format!("/api/v1/namespaces/{}/{resource}/{name}", self.namespace);
-            match self.cluster.find(&path).await {
+            (singular(resource), name, self.cluster.find(&path).await)
+        });
+        let mut found = Found::default();
+        for (what, name, answer) in futures_util::future::join_all(asked).await {
+            match answer {
                 Ok(Some(_)) => {}
                 Ok(None) => found.refused.push(format!(
-                    "{} {name} is gone, which the earlier template needs: create it again, or use restore = \"image-only\"",
-                    singular(resource)
+                    "{what} {name} is gone, which the earlier template needs: create it again, or use restore = \"image-only\""
                 )),
                 Err(Fault::Denied(_)) => found.warnings.push(format!(
-                    "whether {} {name} is still there can't be told: lastgood may not read it",
-                    singular(resource)
+                    "whether {what} {name} is still there can't be told: lastgood may not read it"
                 )),
-                Err(fault) => return Err(fault),
+                Err(fault) => found
+                    .warnings
+                    .push(format!("whether {what} {name} is still there could not be looked at: {fault}")),
             }
         }
-        Ok(found)
+        found
     }
+}
+
+fn told(warnings: &mut Vec<String>, why: String) -> Vec<Value> {
+    warnings.push(why);
+    Vec::new()
 }
 
 fn singular(resource: &str) -> &'static str {

@@ -20,9 +20,12 @@ impl Rollout {
             let detail = format!("{} asks for {} again: {writer} wrote it", self.called(), image.as_str());
             return Ok(Progress::Failed { seen, detail });
         }
+        if let Some(detail) = workload.does_not_roll() {
+            return Ok(Progress::Stuck { seen, detail });
+        }
         let count = workload.count();
-        let others =
-            snapshot.pods.iter().any(|pod| snapshot::pool(&pod.image, pod.digest.as_ref()) != target);
+        let others = !snapshot.strange.is_empty()
+            || snapshot.pods.iter().any(|pod| snapshot::pool(&pod.image, pod.digest.as_ref()) != target);
         if workload.observed() && count.done() && !others {
             return Ok(Progress::Settled(seen));
         }
@@ -39,9 +42,10 @@ impl Rollout {
             .filter(|pod| !pod.ready)
             .find_map(|pod| Some(format!("pod {}: {}", pod.name, pod.trouble.as_ref()?)));
         let trouble = trouble.or_else(|| self.waits_for(snapshot, target));
-        let stuck = || workload.observed().then(|| workload.stuck()).flatten();
+        let since = gitops::written_at(&snapshot.object);
+        let stuck = || workload.observed().then(|| workload.stuck(since.as_deref())).flatten();
         Ok(match trouble.or_else(stuck) {
-            Some(reason) => Progress::Failed { seen, detail: format!("{reason} ({detail})") },
+            Some(reason) => Progress::Stuck { seen, detail: format!("{reason} ({detail})") },
             None => Progress::Moving { seen, detail },
         })
     }

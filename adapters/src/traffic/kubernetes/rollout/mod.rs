@@ -13,7 +13,7 @@ mod workload;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lastgood_core::Artifact;
+use lastgood_core::{Artifact, Shares};
 use serde_json::Value;
 
 pub use self::config::{Config, Gitops, Restore};
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     Check, Fault,
-    traffic::{Foreseen, Move, Observation, Preflight, Progress, Said, Shifter, shares::on_the_way},
+    traffic::{Foreseen, Move, Observation, Preflight, Progress, Said, Shifter},
 };
 
 pub struct Rollout {
@@ -113,7 +113,9 @@ impl Rollout {
                 .collect(),
             Kind::StatefulSet | Kind::DaemonSet => vec![&uid],
         };
-        let container = self.container.as_deref();
+        let template = Workload { kind: self.kind, object: &object }.template();
+        let container =
+            workload::container(template, self.container.as_deref()).map_err(|why| self.invalid(&why))?;
         let items = pods["items"].as_array().map_or(&[][..], Vec::as_slice);
         let ours = items.iter().filter(|pod| {
             let over = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
@@ -121,13 +123,20 @@ impl Rollout {
                 && !over
                 && owners.iter().any(|uid| revisions::owned(pod, uid))
         });
-        let pods_read = ours.filter_map(|pod| Pod::read(pod, container)).collect();
+        let (mut read, mut strange) = (Vec::new(), Vec::new());
+        for pod in ours {
+            match Pod::read(self.kind, pod, &container) {
+                Some(pod) => read.push(pod),
+                None => strange.push(pod["metadata"]["name"].as_str().unwrap_or_default().to_owned()),
+            }
+        }
         Ok(Snapshot {
             kind: self.kind,
-            container: self.container.clone(),
-            pods: pods_read,
-            history: revisions::read(self.kind, &uid, &history, container),
+            pods: read,
+            strange,
+            history: revisions::read(self.kind, &uid, &history, &container),
             pods_at: pods["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned(),
+            container,
             object,
         })
     }
@@ -154,14 +163,20 @@ impl Rollout {
         let mut before: Option<(Value, Value, Fault)> = None;
         for attempt in 1.. {
             let snapshot = self.read().await?;
-            let seen = self.seen(&snapshot)?;
-            if Self::asks_for(&snapshot, target) {
+            let (image, digest) = snapshot.asked().map_err(|why| self.invalid(&why))?;
+            // A tag that means the target today may mean something else when the next pod starts: that is still to be pinned.
+            if image.digest().is_some_and(|digest| snapshot::pool(&image, Some(&digest)) == target) {
                 return Ok(());
+            }
+            if let Some(why) = snapshot.workload().does_not_roll() {
+                return Err(self.invalid(&why));
             }
             let template = snapshot.workload().template().clone();
             let generation = snapshot.object["metadata"]["generation"].clone();
-            let mut another =
-                wanted.from.as_ref().is_some_and(|from| !on_the_way(&seen.shares, from, &wanted.shares));
+            let asked = snapshot::pool(&image, digest.as_ref());
+            let had = |of: &Shares| of.get(&asked).is_some_and(|share| *share > 0);
+            // How many pods run what changes by itself; what the template asks for does not.
+            let mut another = wanted.from.as_ref().is_some_and(|from| !had(from) && !had(&wanted.shares));
             if let Some((read, then, fault)) = before.take() {
                 if then == generation && matches!(fault, Fault::Invalid(_)) {
                     return Err(fault);
@@ -201,13 +216,13 @@ impl Rollout {
             Ok(plan) => {
                 found.warnings.extend(plan.said.caveats);
                 found.warnings.extend(plan.said.notes);
-                let lost = self.lost(&plan.template).await?;
+                let lost = self.lost(&plan.template).await;
                 found.refused.extend(lost.refused);
                 found.warnings.extend(lost.warnings);
             }
             Err(reason) => found.refused.push(reason),
         }
-        found.warnings.extend(self.neighbours(&snapshot).await?);
+        found.warnings.extend(self.neighbours(&snapshot).await);
         if found.refused.is_empty() {
             match self.write(&snapshot, wanted, true).await {
                 Ok(()) => {}

@@ -18,6 +18,7 @@ pub struct Plan {
 
 /// Differences between templates that are named.
 const NAMED: usize = 5;
+
 impl Rollout {
     /// The one artifact that is to run. A rollout ends with all pods alike: it can't be left half way.
     pub(super) fn target<'a>(&self, wanted: &'a Move) -> Result<&'a str, String> {
@@ -40,7 +41,7 @@ impl Rollout {
         let target = self.target(wanted)?;
         let digest = self.digest(snapshot, target, wanted)?;
         let today = snapshot.workload().template();
-        let container = self.container.as_deref();
+        let container = snapshot.container.as_str();
         let version = Some(wanted.version.as_str()).filter(|version| is_tag(version));
         let mut said = Foreseen::default();
         let only_image = |said| Ok(Plan { template: pinned(today, container, version, &digest)?, said });
@@ -80,7 +81,6 @@ impl Rollout {
             .chain(running)
             .chain(kept)
             .find(|digest| digest.short() == target)
-            .or_else(|| wanted.digest.parse().ok())
             .ok_or_else(|| format!("which digest {target} is can't be told: no pod and no template names it"))
     }
 

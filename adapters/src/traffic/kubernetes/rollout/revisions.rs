@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Those that the workload owns and that have the artifact's container.
-pub fn read(kind: Kind, owner: &str, items: &[Value], container: Option<&str>) -> Vec<Revision> {
+pub fn read(kind: Kind, owner: &str, items: &[Value], container: &str) -> Vec<Revision> {
     items
         .iter()
         .filter(|item| owned(item, owner))
@@ -21,7 +21,21 @@ pub fn owned(item: &Value, owner: &str) -> bool {
     owners.iter().any(|one| one["uid"] == owner && one["controller"] == true)
 }
 
-fn revision(kind: Kind, item: &Value, container: Option<&str>) -> Option<Revision> {
+/// By which a pod says of which revision it is, but for those of a Deployment, which their ReplicaSet owns.
+const HASH: &str = "controller-revision-hash";
+
+/// The key of the revision that a pod was made from; see `Revision::key`.
+pub fn of_pod(kind: Kind, pod: &Value) -> Option<&str> {
+    match kind {
+        Kind::Deployment => {
+            let owners = pod["metadata"]["ownerReferences"].as_array()?;
+            owners.iter().find(|one| one["controller"] == true)?["uid"].as_str()
+        }
+        Kind::StatefulSet | Kind::DaemonSet => pod["metadata"]["labels"][HASH].as_str(),
+    }
+}
+
+fn revision(kind: Kind, item: &Value, container: &str) -> Option<Revision> {
     let (template, number) = match kind {
         Kind::Deployment => {
             let number = item["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str();
@@ -37,7 +51,13 @@ fn revision(kind: Kind, item: &Value, container: Option<&str>) -> Option<Revisio
     Some(Revision {
         name: item["metadata"]["name"].as_str()?.to_owned(),
         number: number.unwrap_or(0),
-        image: image(&template, container).ok()?,
+        key: match kind {
+            Kind::Deployment => item["metadata"]["uid"].as_str()?,
+            Kind::StatefulSet => item["metadata"]["name"].as_str()?,
+            Kind::DaemonSet => item["metadata"]["labels"][HASH].as_str()?,
+        }
+        .to_owned(),
+        image: image(&template, container)?,
         template,
     })
 }

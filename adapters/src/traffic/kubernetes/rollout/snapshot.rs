@@ -1,12 +1,13 @@
 //! A workload with its pods and its earlier templates, as read at one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lastgood_core::Digest;
 use serde_json::Value;
 
 use super::{
     super::{gitops, image::Image},
+    revisions,
     workload::{Kind, Workload, image},
 };
 use crate::traffic::{Capacity, Observation, Running, shares::percent};
@@ -25,8 +26,11 @@ const HOPELESS: [&str; 7] = [
 pub struct Snapshot {
     pub kind: Kind,
     pub object: Value,
-    pub container: Option<String>,
+    /// Which container is the artifact.
+    pub container: String,
     pub pods: Vec<Pod>,
+    /// Pods that have no such container: what they run can't be told.
+    pub strange: Vec<String>,
     pub history: Vec<Revision>,
     /// Of the list of pods: a watch goes on from there.
     pub pods_at: String,
@@ -38,6 +42,8 @@ pub struct Pod {
     pub image: Image,
     /// By the template's pin, else as the kubelet reports what it pulled.
     pub digest: Option<Digest>,
+    /// The revision that it was made from; see `Revision::key`.
+    pub revision: String,
     pub ready: bool,
     /// Its own reason for not getting ready.
     pub trouble: Option<String>,
@@ -46,6 +52,8 @@ pub struct Pod {
 #[derive(Debug, Clone)]
 pub struct Revision {
     pub name: String,
+    /// By which its pods name it.
+    pub key: String,
     pub number: u64,
     pub template: Value,
     pub image: Image,
@@ -61,12 +69,10 @@ pub enum Evidence {
 }
 
 impl Pod {
-    pub fn read(pod: &Value, container: Option<&str>) -> Option<Self> {
-        let image = image(pod, container).ok()?;
+    pub fn read(kind: Kind, pod: &Value, container: &str) -> Option<Self> {
+        let image = image(pod, container)?;
         let statuses = |key: &str| pod["status"][key].as_array().map_or(&[][..], Vec::as_slice).iter();
-        let named =
-            pod["spec"]["containers"].as_array()?.iter().find(|one| one["image"] == image.as_str())?;
-        let status = statuses("containerStatuses").find(|status| status["name"] == named["name"]);
+        let status = statuses("containerStatuses").find(|status| status["name"] == container);
         let pulled = status.and_then(|status| status["imageID"].as_str()).map(Image::new);
         let waiting =
             statuses("containerStatuses").chain(statuses("initContainerStatuses")).find_map(|status| {
@@ -83,6 +89,7 @@ impl Pod {
             name: pod["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
             digest: image.digest().or_else(|| pulled.and_then(|pulled| pulled.digest())),
             image,
+            revision: revisions::of_pod(kind, pod).unwrap_or_default().to_owned(),
             ready: condition("Ready").is_some_and(|one| one["status"] == "True"),
             trouble: waiting.or(unschedulable),
         })
@@ -106,14 +113,20 @@ impl Snapshot {
 
     /// What the workload's template asks for.
     pub fn asked(&self) -> Result<(Image, Option<Digest>), String> {
-        let image = image(self.workload().template(), self.container.as_deref())?;
-        let digest = image.digest().or_else(|| self.running(&image));
+        let none = || format!("its template has no container {:?}", self.container);
+        let image = image(self.workload().template(), &self.container).ok_or_else(none)?;
+        // While the controller has not seen the newest template, its revision is not there yet.
+        let newest =
+            self.workload().observed().then(|| self.history.iter().max_by_key(|one| one.number)).flatten();
+        let digest = image.digest().or_else(|| self.pulled(newest?));
         Ok((image, digest))
     }
 
-    /// What pods of this reference run.
-    fn running(&self, image: &Image) -> Option<Digest> {
-        self.pods.iter().filter(|pod| pod.image == *image).find_map(|pod| pod.digest.clone())
+    /// What the pods of a revision pulled, if they agree: a tag may have come to mean something else in between.
+    fn pulled(&self, revision: &Revision) -> Option<Digest> {
+        let of = self.pods.iter().filter(|pod| pod.revision == revision.key);
+        let digests: BTreeSet<&Digest> = of.filter_map(|pod| pod.digest.as_ref()).collect();
+        if digests.len() == 1 { digests.first().map(|digest| (*digest).clone()) } else { None }
     }
 
     /// The earlier template that ran this artifact, the newest if there are several: found by its bytes, or by the tag under
@@ -122,7 +135,7 @@ impl Snapshot {
         let newest = |is: &dyn Fn(&Revision) -> bool| {
             self.history.iter().filter(|revision| is(revision)).max_by_key(|revision| revision.number)
         };
-        let bytes = |revision: &Revision| revision.image.digest().or_else(|| self.running(&revision.image));
+        let bytes = |revision: &Revision| revision.image.digest().or_else(|| self.pulled(revision));
         let by_bytes = newest(&|revision| bytes(revision).as_ref() == Some(digest));
         let by_tag = || {
             newest(&|revision| {
@@ -163,8 +176,59 @@ impl Snapshot {
             add(&asked, digest.as_ref(), 1, false);
             seen.capacity.insert(asked_for, Capacity::default());
         }
+        if !self.strange.is_empty() {
+            seen.warnings.push(format!(
+                "what {} runs can't be told: no container {:?} in it",
+                self.strange.join(", "),
+                self.container
+            ));
+        }
         seen.shares = percent(count);
+        seen.fluid = true;
         seen.writer = gitops::last_writer(&self.object);
         Ok(seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(containers: &[&str]) -> Value {
+        let (digest, other) = ("a".repeat(64), "b".repeat(64));
+        let status = |name: &str| {
+            let digits = if name == "app" { &digest } else { &other };
+            json!({"name": name, "imageID": format!("registry.example.com/x@sha256:{digits}"),
+                   "state": {"waiting": {"reason": "CrashLoopBackOff"}}})
+        };
+        json!({"metadata": {"name": "checkout-1"},
+               "spec": {"containers": containers.iter().map(|name| json!({"name": name, "image": "x:v1"})).collect::<Vec<_>>()},
+               "status": {"containerStatuses": containers.iter().map(|name| status(name)).collect::<Vec<_>>()}})
+    }
+
+    #[test]
+    fn a_container_that_a_mesh_injected_hides_no_pod() {
+        let read = Pod::read(Kind::Deployment, &pod(&["istio-proxy", "app"]), "app").unwrap();
+        assert!(read.digest.unwrap().as_str().contains("aaaa"), "of the artifact's own container");
+        assert_eq!(read.trouble.as_deref(), Some("CrashLoopBackOff"));
+        assert!(Pod::read(Kind::Deployment, &pod(&["other"]), "app").is_none());
+    }
+
+    #[test]
+    fn a_pod_without_the_container_is_told_and_nothing_is_settled() {
+        let template = json!({"spec": {"containers": [{"name": "app", "image": "x:v1"}]}});
+        let snapshot = Snapshot {
+            kind: Kind::Deployment,
+            object: json!({"spec": {"replicas": 1, "template": template}}),
+            container: "app".to_owned(),
+            pods: Vec::new(),
+            strange: vec!["checkout-1".to_owned()],
+            history: Vec::new(),
+            pods_at: String::new(),
+        };
+        let warnings = snapshot.observation().unwrap().warnings;
+        assert_eq!(warnings, ["what checkout-1 runs can't be told: no container \"app\" in it"]);
     }
 }

@@ -91,7 +91,7 @@ impl<'a> Workload<'a> {
                 all: of("replicas"),
                 available: of("availableReplicas"),
             },
-            // Older servers do not count which are available.
+            // Servers before 1.22 count only which are ready, and know no `minReadySeconds` either.
             Kind::StatefulSet => Count {
                 wanted: spec["replicas"].as_u64().unwrap_or(1),
                 updated: if status["updateRevision"] == status["currentRevision"] {
@@ -100,7 +100,11 @@ impl<'a> Workload<'a> {
                     of("updatedReplicas")
                 },
                 all: of("replicas"),
-                available: of("readyReplicas"),
+                available: if spec["minReadySeconds"].as_u64().is_some_and(|seconds| seconds > 0) {
+                    of("availableReplicas")
+                } else {
+                    of("readyReplicas")
+                },
             },
             Kind::DaemonSet => Count {
                 wanted: of("desiredNumberScheduled"),
@@ -111,12 +115,18 @@ impl<'a> Workload<'a> {
         }
     }
 
-    /// The reason that the workload itself gives for not getting on.
-    pub fn stuck(&self) -> Option<String> {
+    /// The reason that the workload itself gives for not getting on, if it is about what was written at `since`: a condition
+    /// stays until the controller has something else to say.
+    pub fn stuck(&self, since: Option<&str>) -> Option<String> {
         let conditions = self.object["status"]["conditions"].as_array()?;
         conditions.iter().find_map(|condition| {
             let (kind, status) = (condition["type"].as_str()?, condition["status"].as_str()?);
             let reason = condition["reason"].as_str().unwrap_or_default();
+            // Both are RFC 3339 in UTC with whole seconds, which sort as they are.
+            let told = condition["lastUpdateTime"].as_str().or(condition["lastTransitionTime"].as_str());
+            if since.zip(told).is_some_and(|(since, told)| told < since) {
+                return None;
+            }
             let failed = (kind == "ReplicaFailure" && status == "True")
                 || (kind == "Progressing" && reason == "ProgressDeadlineExceeded");
             failed.then(|| format!("{reason}: {}", condition["message"].as_str().unwrap_or_default()))
@@ -178,37 +188,38 @@ impl<'a> Workload<'a> {
     }
 }
 
-/// The position of the artifact's container in a template: the named one, or the only one.
+fn containers(spec: &Value) -> &[Value] {
+    spec["spec"]["containers"].as_array().map_or(&[][..], Vec::as_slice)
+}
+
+/// The artifact's container: the named one, or the template's only one. Pods may have more than their template: meshes and
+/// vaults inject theirs.
 ///
 /// # Errors
 /// Why there is none.
-pub fn position(template: &Value, container: Option<&str>) -> Result<usize, String> {
-    let containers = template["spec"]["containers"].as_array().map_or(&[][..], Vec::as_slice);
-    let names: Vec<&str> = containers.iter().filter_map(|one| one["name"].as_str()).collect();
-    match container {
-        Some(name) => names
-            .iter()
-            .position(|one| *one == name)
-            .ok_or_else(|| format!("it has no container {name:?}: there are {}", names.join(", "))),
-        None if names.len() == 1 => Ok(0),
-        None => Err(format!("say which `container` the artifact is: there are {}", names.join(", "))),
+pub fn container(template: &Value, named: Option<&str>) -> Result<String, String> {
+    let names: Vec<&str> = containers(template).iter().filter_map(|one| one["name"].as_str()).collect();
+    match (named, &names[..]) {
+        (Some(name), _) if names.contains(&name) => Ok(name.to_owned()),
+        (Some(name), _) => Err(format!("it has no container {name:?}: there are {}", names.join(", "))),
+        (None, [only]) => Ok((*only).to_owned()),
+        (None, _) => Err(format!("say which `container` the artifact is: there are {}", names.join(", "))),
     }
 }
 
-pub fn image(template: &Value, container: Option<&str>) -> Result<Image, String> {
-    let at = position(template, container)?;
-    let image = template["spec"]["containers"][at]["image"].as_str().unwrap_or_default();
-    Ok(Image::new(image))
+/// The image of a pod's or template's container. None: it has no such container.
+pub fn image(of: &Value, container: &str) -> Option<Image> {
+    let found = containers(of).iter().find(|one| one["name"] == container)?;
+    found["image"].as_str().map(Image::new)
 }
 
 /// The template with its artifact pinned: which bytes run is no longer a matter of what a tag means today.
 pub fn pinned(
     template: &Value,
-    container: Option<&str>,
+    container: &str,
     tag: Option<&str>,
     digest: &Digest,
 ) -> Result<Value, String> {
-    let at = position(template, container)?;
     let mut template = template.clone();
     // The Deployment's controller adds it to each of its own, and refuses to find it there.
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
@@ -217,7 +228,9 @@ pub fn pinned(
     if let Some(metadata) = template["metadata"].as_object_mut() {
         metadata.retain(|key, value| key != "creationTimestamp" || !value.is_null());
     }
-    let image = image(&template, container)?;
+    let none = || format!("there is no container {container:?} in that template");
+    let image = image(&template, container).ok_or_else(none)?;
+    let at = containers(&template).iter().position(|one| one["name"] == container).ok_or_else(none)?;
     let tag = tag.or_else(|| image.tag());
     template["spec"]["containers"][at]["image"] = json!(image.pinned(tag, digest).as_str());
     Ok(template)
@@ -289,14 +302,15 @@ mod tests {
     #[test]
     fn a_template_is_pinned_in_the_right_container() {
         let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
-        let pinned = pinned(&template(json!([])), None, None, &digest).unwrap();
+        let pinned = pinned(&template(json!([])), "app", None, &digest).unwrap();
         assert_eq!(pinned["spec"]["containers"][0]["image"], format!("shop/checkout:v1@{digest}"));
         assert_eq!(pinned["metadata"]["labels"], json!({"app": "checkout"}));
         let mut two = template(json!([]));
         two["spec"]["containers"].as_array_mut().unwrap().push(json!({"name": "proxy", "image": "envoy"}));
-        assert!(image(&two, None).unwrap_err().contains("app, proxy"));
-        assert!(image(&two, Some("web")).unwrap_err().contains("no container \"web\""));
-        assert_eq!(image(&two, Some("proxy")).unwrap().as_str(), "envoy");
+        assert!(container(&two, None).unwrap_err().contains("app, proxy"));
+        assert!(container(&two, Some("web")).unwrap_err().contains("no container \"web\""));
+        assert_eq!(container(&two, Some("proxy")).as_deref(), Ok("proxy"));
+        assert_eq!(image(&two, "proxy").unwrap().as_str(), "envoy");
     }
 
     #[test]

@@ -80,8 +80,8 @@ impl Work {
     /// Between the decision's last reading and the first change somebody else may have been at it. A run that has moved
     /// traffic itself is past that.
     fn moved_since_the_vote(&self, now: &Shares) -> bool {
-        let voted_on = self.state.proposal.as_ref().map(|proposal| &proposal.live.shares);
-        !self.state.moved && voted_on.is_some_and(|then| !same_routing(then, now))
+        let voted_on = self.state.proposal.as_ref();
+        !self.state.moved && voted_on.is_some_and(|proposal| proposal.live.moved(now, &proposal.to))
     }
 
     /// The next routing on the way, or the last one once more when there is no way left to go.
