@@ -5,6 +5,7 @@ pub mod binary;
 pub mod client;
 pub mod database;
 pub mod discord_clients;
+pub mod kubernetes_clients;
 pub mod lossy;
 pub mod process;
 pub mod real;

@@ -269,6 +269,7 @@ impl Vendor for Caddy {
                 "after a shift, change the configuration file as well; or run Caddy with --resume and load no file",
             )],
             revision,
+            ..Reading::default()
         })
     }
 

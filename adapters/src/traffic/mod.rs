@@ -24,7 +24,12 @@ mod shares;
 mod text;
 pub mod traefik;
 
-pub use kubernetes::rollout as kubernetes_rollout;
+pub use kubernetes::{
+    rollout as kubernetes_rollout,
+    route::{
+        gateway as gateway_api, ingress_nginx, istio, service as kubernetes_service, traefik as traefik_crd,
+    },
+};
 
 /// What routes traffic now, as read from the router itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

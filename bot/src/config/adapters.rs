@@ -50,6 +50,11 @@ shifters! {
     Nginx => nginx,
     Caddy => caddy,
     KubernetesRollout => kubernetes_rollout,
+    KubernetesService => kubernetes_service,
+    GatewayApi => gateway_api,
+    Istio => istio,
+    IngressNginx => ingress_nginx,
+    TraefikCrd => traefik_crd,
     Exec => exec,
     Http => http,
 }

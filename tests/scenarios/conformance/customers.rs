@@ -27,12 +27,17 @@ pub async fn customers_are_served_throughout<R: Rig>(rig: R) {
         calm.push((left, done, std::time::Instant::now()));
     }
     for customer in customers {
-        judge(&customer.stop().await, &calm, R::COST);
+        judge(&customer.stop().await, &calm, R::COST, R::LAG);
     }
 }
 
 /// Nothing failed that must not, and the side that was left saw no new request once the shift was reported as done.
-fn judge(summary: &Summary, calm: &[(&str, std::time::Instant, std::time::Instant)], cost: Cost) {
+fn judge(
+    summary: &Summary,
+    calm: &[(&str, std::time::Instant, std::time::Instant)],
+    cost: Cost,
+    lag: std::time::Duration,
+) {
     let failed = summary.unexplained();
     let all = summary.requests.len();
     println!("{} of {all} requests were cut, over {} moves", failed.len(), calm.len());
@@ -49,7 +54,7 @@ fn judge(summary: &Summary, calm: &[(&str, std::time::Instant, std::time::Instan
         for (left, done, end) in calm {
             let late = summary
                 .answered_by(left)
-                .filter(|request| request.sent > *done && request.sent < *end)
+                .filter(|request| request.sent > *done + lag && request.sent < *end)
                 .count();
             assert_eq!(late, 0, "{left} was asked after the shift was done");
         }

@@ -35,6 +35,11 @@ conforms! {
     nginx_file: lastgood_tests::rigs::nginx::Nginx,
     caddy_weights: lastgood_tests::rigs::caddy::ByWeights,
     caddy_upstreams: lastgood_tests::rigs::caddy::ByUpstreams,
+    kubernetes_service: lastgood_tests::rigs::kubernetes::Kube<lastgood_tests::rigs::kubernetes::Service>,
+    kubernetes_gateway_api: lastgood_tests::rigs::kubernetes::Kube<lastgood_tests::rigs::kubernetes::Gateway>,
+    kubernetes_istio: lastgood_tests::rigs::kubernetes::Kube<lastgood_tests::rigs::kubernetes::Istio>,
+    kubernetes_ingress_nginx: lastgood_tests::rigs::kubernetes::Kube<lastgood_tests::rigs::kubernetes::IngressNginx>,
+    kubernetes_traefik_crd: lastgood_tests::rigs::kubernetes::Kube<lastgood_tests::rigs::kubernetes::Traefik>,
     exec: lastgood_tests::rigs::contract::Exec,
     http: lastgood_tests::rigs::contract::Http,
 }

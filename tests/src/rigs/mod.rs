@@ -5,6 +5,7 @@ pub mod caddy;
 pub mod contract;
 pub mod envoy;
 pub mod haproxy;
+pub mod kubernetes;
 pub mod nginx;
 pub mod traefik;
 
@@ -38,6 +39,9 @@ pub trait Rig: Send + Sync + Sized {
     /// Whether a restart of the router keeps the shift.
     const KEEPS: bool;
     const COST: Cost = Cost::Nothing;
+    /// How long after a move was reported as done customers may still be served by the side that was left: where nobody says that it
+    /// follows what is written.
+    const LAG: Duration = Duration::ZERO;
     /// Of every piece of an answer, when the network is slow.
     const SLOW: Duration = Duration::from_millis(200);
     /// What is in the request that changes something, where there is one with an answer.

@@ -194,6 +194,7 @@ impl Vendor for Envoy {
                 Means::Runtime(_) => String::new(),
                 Means::File(path) => text::read(path).await?,
             },
+            ..Reading::default()
         })
     }
 

@@ -51,6 +51,8 @@ pub fn picture(asked: &[Asked<'_>]) -> Result<Observation, Fault> {
             Some(_) => differing.push(format!("{instance} gives {}", spell(&reading.shares))),
         }
         seen.warnings.extend(remarks(instance, reading));
+        seen.runs.extend(reading.runs.clone());
+        seen.writer = seen.writer.or_else(|| reading.writer.clone());
     }
     let Some((instance, shares)) = first else {
         let fault = asked.iter().find_map(|one| one.answer.as_ref().err().cloned());
@@ -132,7 +134,12 @@ pub fn progress(asked: &[Asked<'_>], wanted: &Move, seen: Observation) -> Progre
         let name = one.instance;
         match &reading.coming {
             Some((to, why)) if near(to, &wanted.shares) => {
-                waiting.push(format!("{name} still gives {}: {why}", spell(&reading.shares)));
+                // Some keep no record of what they give meanwhile.
+                let still = match near(&reading.shares, to) {
+                    true => why.clone(),
+                    false => format!("still gives {}: {why}", spell(&reading.shares)),
+                };
+                waiting.push(format!("{name}: {still}"));
                 continue;
             }
             Some((to, _)) => {

@@ -65,6 +65,11 @@ pub trait Vendor: Send + Sync + 'static {
     /// As `Shifter::apply`.
     async fn write(&self, to: &[(&str, &Reading)], wanted: &Shares, wrote: &Wrote) -> Result<(), Fault>;
 
+    /// More lines for `lastgood check`.
+    async fn also(&self) -> Vec<Check> {
+        Vec::new()
+    }
+
     /// What helps against a fault, for `lastgood check`.
     fn remedy(&self, fault: &Fault) -> &'static str;
 }
@@ -253,6 +258,8 @@ impl<V: Vendor> Shifter for Fleet<V> {
 
     async fn check(&self) -> Vec<Check> {
         let asked = self.ask(&[], self.deadline()).await;
-        asked.iter().flat_map(|one| judge::lines(&self.vendor, one)).collect()
+        let mut lines: Vec<Check> = asked.iter().flat_map(|one| judge::lines(&self.vendor, one)).collect();
+        lines.extend(self.vendor.also().await);
+        lines
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lastgood_core::Shares;
 
-use crate::traffic::Capacity;
+use crate::traffic::{Capacity, Running};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reading {
@@ -21,6 +21,10 @@ pub struct Reading {
     pub cautions: Vec<Caution>,
     /// What identifies the configuration that was read. A write is bound to it.
     pub revision: String,
+    /// What its pools run, where the router's own world knows.
+    pub runs: BTreeMap<String, Running>,
+    /// Who changed the routing last, where that is kept.
+    pub writer: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

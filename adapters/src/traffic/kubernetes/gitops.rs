@@ -1,8 +1,36 @@
 //! Who else decides what a workload looks like. A rollback that is put back seconds later is worse than none.
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::cluster::MANAGER;
+use super::{cluster::MANAGER, list_of};
+
+/// What to do about an object that is applied from Git.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gitops {
+    #[default]
+    Refuse,
+    /// Roll back all the same: its synchronisation was paused by hand.
+    Ignore,
+}
+
+impl Gitops {
+    /// What is to be said before it is written.
+    ///
+    /// # Errors
+    /// Why it must not be written.
+    pub fn about(self, owner: &Owner) -> Result<String, String> {
+        let who = format!("{} applies it from Git, and may put this rollback back", owner.name);
+        match self {
+            Self::Ignore => Ok(who),
+            Self::Refuse => Err(format!(
+                "{who}: pause it ({}) and set gitops = \"ignore\", or revert in Git",
+                owner.pause
+            )),
+        }
+    }
+}
 
 /// What applies this object again and again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,13 +98,25 @@ fn manager(object: &Value) -> Option<(&str, &'static str)> {
 }
 
 fn writers(object: &Value) -> impl Iterator<Item = &str> {
-    let fields = object["metadata"]["managedFields"].as_array().map_or(&[][..], Vec::as_slice);
-    fields.iter().filter_map(|field| field["manager"].as_str())
+    list_of(&object["metadata"]["managedFields"]).iter().filter_map(|field| field["manager"].as_str())
 }
 
 /// Who wrote the pod template last. None: it was lastgood itself.
 pub fn last_writer(object: &Value) -> Option<String> {
-    let last = template_writes(object).max_by_key(|field| field["time"].as_str().unwrap_or_default())?;
+    last(template_writes(object))
+}
+
+/// Who wrote the specification, or the annotations, last. None: it was lastgood itself.
+pub fn writer_of_spec(object: &Value) -> Option<String> {
+    let fields = list_of(&object["metadata"]["managedFields"]).iter();
+    last(fields.filter(|field| {
+        let wrote = &field["fieldsV1"];
+        !wrote["f:spec"].is_null() || !wrote["f:metadata"]["f:annotations"].is_null()
+    }))
+}
+
+fn last<'a>(writes: impl Iterator<Item = &'a Value>) -> Option<String> {
+    let last = writes.max_by_key(|field| field["time"].as_str().unwrap_or_default())?;
     last["manager"].as_str().filter(|manager| *manager != MANAGER).map(str::to_owned)
 }
 
@@ -87,8 +127,8 @@ pub fn written_at(object: &Value) -> Option<String> {
 }
 
 fn template_writes(object: &Value) -> impl Iterator<Item = &Value> {
-    let fields = object["metadata"]["managedFields"].as_array().map_or(&[][..], Vec::as_slice);
-    fields.iter().filter(|field| !field["fieldsV1"]["f:spec"]["f:template"].is_null())
+    let fields = list_of(&object["metadata"]["managedFields"]).iter();
+    fields.filter(|field| !field["fieldsV1"]["f:spec"]["f:template"].is_null())
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::process::{Process, free_port, poll_async};
 
 const ADMIN: &str = "token-of-the-administrator";
 const BOT: &str = "token-of-lastgood";
+const READER: &str = "token-of-a-reader";
 pub const NAMESPACE: &str = "shop";
 
 pub struct Kubernetes {
@@ -47,7 +48,7 @@ impl Kubernetes {
         let key = rcgen::KeyPair::generate().unwrap();
         fs::write(folder.path().join("accounts.key"), key.serialize_pem()).unwrap();
         fs::write(folder.path().join("accounts.pub"), key.public_key_pem()).unwrap();
-        let tokens = format!("{ADMIN},admin,1,system:masters\n{BOT},lastgood,2\n");
+        let tokens = format!("{ADMIN},admin,1,system:masters\n{BOT},lastgood,2\n{READER},reader,3\n");
         fs::write(folder.path().join("tokens"), tokens).unwrap();
         let mut etcd = Self::run_etcd(folder.path(), etcd_port);
         etcd.listening(local(etcd_port)).await;
@@ -59,14 +60,14 @@ impl Kubernetes {
             .timeout(Duration::from_secs(20))
             .build()
             .unwrap();
-        for (name, token) in [("admin", ADMIN), ("lastgood", BOT)] {
+        for (name, token) in [("admin", ADMIN), ("lastgood", BOT), ("reader", READER)] {
             fs::write(folder.path().join(name), kubeconfig(folder.path(), port, token)).unwrap();
         }
         let controllers = Self::run_controllers(folder.path());
         let mut cluster = Self { folder, port, etcd_port, etcd, api, controllers, http };
         cluster.ready().await;
         cluster.create("/api/v1/namespaces", &json!({"metadata": {"name": NAMESPACE}})).await;
-        cluster.permit().await;
+        cluster.permit(include_str!("../../../../deploy/kubernetes/rollout.yaml"), "lastgood").await;
         cluster
     }
 
@@ -110,7 +111,7 @@ impl Kubernetes {
     fn run_controllers(folder: &Path) -> Process {
         let mut command = Command::new(program("kube-controller-manager"));
         command.arg(format!("--kubeconfig={}", folder.join("admin").display())).args([
-            "--controllers=deployment,replicaset,statefulset,daemonset,garbagecollector,namespace,disruption",
+            "--controllers=deployment,replicaset,statefulset,daemonset,garbagecollector,namespace,disruption,endpoint,endpointslice",
             "--leader-elect=false",
             "--secure-port=0",
             "--port=0",
@@ -143,9 +144,14 @@ impl Kubernetes {
         self.folder.path().join("lastgood")
     }
 
-    async fn permit(&self) {
-        let text = include_str!("../../../../deploy/kubernetes/rollout.yaml");
-        let (role, _) = text.split_once("\n---\n").unwrap();
+    /// With the credentials of somebody who may only look.
+    pub fn readers_kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("reader")
+    }
+
+    /// Gives a user the Role that is the first document of a manifest.
+    pub async fn permit(&self, manifest: &str, user: &str) {
+        let (role, _) = manifest.split_once("\n---\n").unwrap();
         let path = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}");
         let sent = self
             .http
@@ -154,13 +160,62 @@ impl Kubernetes {
             .header("content-type", "application/yaml")
             .body(role.to_owned());
         let answer = sent.send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::CREATED, "{}", answer.text().await.unwrap());
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert_eq!(status, StatusCode::CREATED, "{text}");
+        let role: Value = serde_json::from_str(&text).unwrap();
+        self.bind(role["metadata"]["name"].as_str().unwrap(), user).await;
+    }
+
+    /// Lets a user look at everything in the namespace.
+    pub async fn show(&self, user: &str) {
+        let path = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles");
+        let rules = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]);
+        self.create(&path, &json!({"metadata": {"name": "look"}, "rules": rules})).await;
+        self.bind("look", user).await;
+    }
+
+    async fn bind(&self, role: &str, user: &str) {
         let binding = json!({
-            "metadata": {"name": "lastgood"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "lastgood-rollout"},
-            "subjects": [{"kind": "User", "name": "lastgood"}],
+            "metadata": {"name": format!("{role}-{user}")},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+            "subjects": [{"kind": "User", "name": user}],
         });
-        self.create(&format!("{path}/rolebindings"), &binding).await;
+        let path = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings");
+        self.create(&path, &binding).await;
+    }
+
+    /// Teaches the server a kind, and waits until it knows it.
+    pub async fn define(&self, definition: &str) {
+        let definition: Value = serde_json::from_str(definition).unwrap();
+        self.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &definition).await;
+        let spec = &definition["spec"];
+        let (group, version) =
+            (spec["group"].as_str().unwrap(), spec["versions"][0]["name"].as_str().unwrap());
+        let plural = spec["names"]["plural"].as_str().unwrap();
+        let path = format!("/apis/{group}/{version}/namespaces/{NAMESPACE}/{plural}");
+        poll_async(plural, Duration::from_secs(20), || async {
+            self.ask(Method::GET, &path, None).await.0.is_success().then_some(())
+        })
+        .await;
+    }
+
+    /// Passes a request on with lastgood's credentials; the answer as it is.
+    pub async fn forward(
+        &self,
+        method: Method,
+        path: &str,
+        kind: Option<&str>,
+        body: Vec<u8>,
+    ) -> (StatusCode, Vec<u8>) {
+        let request = self.http.request(method, format!("{}{path}", self.url())).bearer_auth(BOT).body(body);
+        let request = match kind {
+            Some(kind) => request.header("content-type", kind),
+            None => request,
+        };
+        match request.send().await {
+            Ok(answer) => (answer.status(), answer.bytes().await.unwrap_or_default().to_vec()),
+            Err(_) => (StatusCode::BAD_GATEWAY, Vec::new()),
+        }
     }
 
     /// As the administrator.

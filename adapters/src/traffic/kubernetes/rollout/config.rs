@@ -11,7 +11,11 @@ use crate::{
     duration::Span,
     traffic::{
         Section, Shifter,
-        kubernetes::cluster::{Access, Cluster},
+        kubernetes::{
+            cluster::{Access, Cluster},
+            gitops::Gitops,
+            is_name,
+        },
     },
 };
 
@@ -46,16 +50,6 @@ pub enum Restore {
     Template,
     /// The image in today's template.
     ImageOnly,
-}
-
-/// What to do about a workload that is applied from Git.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Gitops {
-    #[default]
-    Refuse,
-    /// Roll back all the same: its synchronisation was paused by hand.
-    Ignore,
 }
 
 impl Section for Config {
@@ -97,12 +91,6 @@ impl Section for Config {
             gitops: self.gitops,
         }))
     }
-}
-
-/// As Kubernetes names objects (RFC 1123): nothing that would mean something else in a path.
-fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'))
 }
 
 #[cfg(test)]

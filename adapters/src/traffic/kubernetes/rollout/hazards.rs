@@ -30,13 +30,9 @@ impl Rollout {
             ));
         }
         if let Some(owner) = gitops::owner(&snapshot.object) {
-            let who = format!("{} applies it from Git, and may put this rollback back", owner.name);
-            match self.gitops {
-                super::Gitops::Refuse => found.refused.push(format!(
-                    "{who}: pause it ({}) and set gitops = \"ignore\", or revert in Git",
-                    owner.pause
-                )),
-                super::Gitops::Ignore => found.warnings.push(who),
+            match self.gitops.about(&owner) {
+                Ok(warning) => found.warnings.push(warning),
+                Err(refusal) => found.refused.push(refusal),
             }
         }
         if workload.observed() && !workload.count().done() {

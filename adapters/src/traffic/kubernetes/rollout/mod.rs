@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use lastgood_core::{Artifact, Shares};
 use serde_json::Value;
 
-pub use self::config::{Config, Gitops, Restore};
+pub use self::config::{Config, Restore};
 use self::{
     snapshot::{Pod, Snapshot},
     workload::{Kind, Workload},
@@ -24,7 +24,8 @@ use self::{
 use super::{
     Cluster, Patch,
     access::{self, Needed},
-    gitops,
+    encoded,
+    gitops::{self, Gitops},
 };
 use crate::{
     Check, Fault,
@@ -74,10 +75,6 @@ const NEEDED: [Needed; 9] = [
     },
 ];
 const GONE: &str = "whether it is still there is not looked at before a rollback";
-
-fn encoded(selector: &str) -> String {
-    url::form_urlencoded::byte_serialize(selector.as_bytes()).collect()
-}
 
 impl Rollout {
     fn path(&self) -> String {
