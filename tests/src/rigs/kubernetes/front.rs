@@ -94,7 +94,7 @@ async fn follow<K: Kind>(cluster: Cluster, inner: Arc<Inner>) {
         *inner.blue.lock().unwrap() = Some(K::blue(&object));
         let generation = object["metadata"]["generation"].as_u64();
         if let (Some(status), true) = (K::status(&object), seen != generation) {
-            let path = format!("{}/status", K::PATH);
+            let path = format!("{}/status?fieldManager=gateway", K::PATH);
             let patch = ("application/merge-patch+json", &json!({ "status": status }));
             if cluster.ask(Method::PATCH, &path, Some(patch)).await.0.is_success() {
                 seen = generation;
