@@ -129,6 +129,7 @@ fn service(
             points: from.health.tolerance.points,
         },
         needs_pool: match from.traffic.strategy {
+            _ if from.replaces_pods() => false,
             Strategy::BlueGreen => true,
             Strategy::Canary => pools_serve,
             Strategy::Rolling => false,

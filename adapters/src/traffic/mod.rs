@@ -26,6 +26,7 @@ pub mod traefik;
 
 pub use kubernetes::{
     rollout as kubernetes_rollout,
+    rollout::argo as argo_rollouts,
     route::{
         gateway as gateway_api, ingress_nginx, istio, service as kubernetes_service, traefik as traefik_crd,
     },
@@ -200,6 +201,11 @@ pub trait Section {
     /// Whether a pool can get a part of the traffic, as far as the configuration tells.
     fn splits(&self) -> bool {
         true
+    }
+
+    /// Whether going back means that other pods are made, so that any artifact can be the target and no pool is needed.
+    fn replaces_pods(&self) -> bool {
+        false
     }
 
     /// Nothing is asked yet.

@@ -55,6 +55,7 @@ shifters! {
     Istio => istio,
     IngressNginx => ingress_nginx,
     TraefikCrd => traefik_crd,
+    ArgoRollouts => argo_rollouts,
     Exec => exec,
     Http => http,
 }
@@ -73,6 +74,11 @@ impl Shifter {
     /// Whether a pool can get a part of the traffic.
     pub fn splits(&self) -> bool {
         self.section().splits()
+    }
+
+    /// Whether going back means that other pods are made.
+    pub fn replaces_pods(&self) -> bool {
+        self.section().replaces_pods()
     }
 
     /// # Errors

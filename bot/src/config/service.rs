@@ -108,13 +108,18 @@ impl Service {
 
     /// How long a shift may take. Pods are replaced one by one: a rollout gets more than Kubernetes' own 10 min without progress.
     pub fn shift_within(&self) -> Span {
-        let minutes = if self.traffic.strategy == Strategy::Rolling { 15 } else { 2 };
+        let minutes = if self.replaces_pods() { 15 } else { 2 };
         self.shift_within.unwrap_or(Span(Duration::from_secs(60 * minutes)))
     }
 
     /// Whether the target has to come from the registry: by default only where pods are replaced; a pool has it already.
     pub fn must_pull(&self) -> bool {
-        self.must_pull.unwrap_or(self.traffic.strategy == Strategy::Rolling)
+        self.must_pull.unwrap_or(self.replaces_pods())
+    }
+
+    /// Whether going back means that other pods are made.
+    pub fn replaces_pods(&self) -> bool {
+        self.traffic.strategy == Strategy::Rolling || self.traffic.shifter.replaces_pods()
     }
 }
 

@@ -21,11 +21,13 @@ pub struct Needed {
 /// When the server can't be asked.
 pub async fn missing(cluster: &Cluster, namespace: &str, needed: &Needed) -> Result<Vec<String>, Fault> {
     let mut missing = Vec::new();
+    // A part of an object (`pods/status`) is permitted by itself.
+    let (resource, part) = needed.resource.split_once('/').unwrap_or((needed.resource, ""));
     for verb in needed.verbs {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {
-                "namespace": namespace, "verb": verb, "group": needed.group, "resource": needed.resource,
+                "namespace": namespace, "verb": verb, "group": needed.group, "resource": resource, "subresource": part,
             }},
         });
         let answer =

@@ -59,19 +59,19 @@ fn keys_and_types() {
     expect(
         &with("kind = \"haproxy\"\n", ""),
         &[
-            r#"7:20: services.checkout.traffic.kind: missing key; one of "haproxy", "envoy", "traefik", "nginx", "caddy", "kubernetes-rollout", "kubernetes-service", "gateway-api", "istio", "ingress-nginx", "traefik-crd", "exec", "http""#,
+            r#"7:20: services.checkout.traffic.kind: missing key; one of "haproxy", "envoy", "traefik", "nginx", "caddy", "kubernetes-rollout", "kubernetes-service", "gateway-api", "istio", "ingress-nginx", "traefik-crd", "argo-rollouts", "exec", "http""#,
         ],
     );
     expect(
         &with(r#"kind = "haproxy""#, r#"kind = "haprox""#),
         &[
-            r#"9:8: services.checkout.traffic.kind: not one of "haproxy", "envoy", "traefik", "nginx", "caddy", "kubernetes-rollout", "kubernetes-service", "gateway-api", "istio", "ingress-nginx", "traefik-crd", "exec", "http"; did you mean "haproxy"?"#,
+            r#"9:8: services.checkout.traffic.kind: not one of "haproxy", "envoy", "traefik", "nginx", "caddy", "kubernetes-rollout", "kubernetes-service", "gateway-api", "istio", "ingress-nginx", "traefik-crd", "argo-rollouts", "exec", "http"; did you mean "haproxy"?"#,
         ],
     );
     expect(
         &with(r#"kind = "haproxy""#, "kind = 3"),
         &[
-            r#"9:8: services.checkout.traffic.kind: expected a string, found an integer; one of "haproxy", "envoy", "traefik", "nginx", "caddy", "kubernetes-rollout", "kubernetes-service", "gateway-api", "istio", "ingress-nginx", "traefik-crd", "exec", "http""#,
+            r#"9:8: services.checkout.traffic.kind: expected a string, found an integer; one of "haproxy", "envoy", "traefik", "nginx", "caddy", "kubernetes-rollout", "kubernetes-service", "gateway-api", "istio", "ingress-nginx", "traefik-crd", "argo-rollouts", "exec", "http""#,
         ],
     );
     expect(

@@ -1,5 +1,6 @@
 //! Rollouts on a real API server with its real controllers.
 
+mod argo;
 mod rollout;
 mod routes;
 mod traps;

@@ -5,7 +5,7 @@
 mod front;
 mod kinds;
 mod pods;
-mod wire;
+pub mod wire;
 
 use std::{
     marker::PhantomData,

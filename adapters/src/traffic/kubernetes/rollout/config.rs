@@ -66,6 +66,10 @@ impl Section for Config {
         false
     }
 
+    fn replaces_pods(&self) -> bool {
+        true
+    }
+
     fn build(&self, _service: &str, _http: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
         let written = self.workload.split_once('/').and_then(|(kind, name)| {
             let kind = Kind::ALL.into_iter().find(|one| one.word() == kind)?;

@@ -23,6 +23,9 @@ impl Rollout {
         if let Some(detail) = workload.does_not_roll() {
             return Ok(Progress::Stuck { seen, detail });
         }
+        if self.kind == Kind::Argo {
+            return Ok(self.judged_by_controller(snapshot, target, seen));
+        }
         let count = workload.count();
         let others = !snapshot.strange.is_empty()
             || snapshot.pods.iter().any(|pod| snapshot::pool(&pod.image, pod.digest.as_ref()) != target);
@@ -66,7 +69,7 @@ impl Rollout {
     }
 }
 
-fn bar(done: u64, of: u64) -> String {
+pub fn bar(done: u64, of: u64) -> String {
     const WIDTH: u64 = 10;
     let full = (done.min(of) * WIDTH).checked_div(of).unwrap_or(0);
     (0..WIDTH).map(|at| if at < full { '▓' } else { '░' }).collect()

@@ -2,6 +2,7 @@
 //! so that a share is that of the pods which run them. To roll back, the template that ran the target is made the workload's own
 //! again, and the controller does the rest, in the steps that the workload's own strategy allows.
 
+pub mod argo;
 mod config;
 mod hazards;
 mod judge;
@@ -78,7 +79,8 @@ const GONE: &str = "whether it is still there is not looked at before a rollback
 
 impl Rollout {
     fn path(&self) -> String {
-        format!("/apis/apps/v1/namespaces/{}/{}/{}", self.namespace, self.kind.plural(), self.name)
+        let (group, version, plural) = (self.kind.group(), self.kind.version(), self.kind.plural());
+        format!("/apis/{group}/{version}/namespaces/{}/{plural}/{}", self.namespace, self.name)
     }
 
     fn called(&self) -> String {
@@ -103,7 +105,7 @@ impl Rollout {
         let (history, pods) =
             futures_util::future::try_join(self.cluster.list(&history), self.cluster.get(&pods_path)).await?;
         let owners: Vec<&str> = match self.kind {
-            Kind::Deployment => history
+            Kind::Deployment | Kind::Argo => history
                 .iter()
                 .filter(|set| revisions::owned(set, &uid))
                 .filter_map(|set| set["metadata"]["uid"].as_str())
@@ -139,7 +141,8 @@ impl Rollout {
     }
 
     fn seen(&self, snapshot: &Snapshot) -> Result<Observation, Fault> {
-        snapshot.observation().map_err(|why| self.invalid(&why))
+        let seen = snapshot.observation().map_err(|why| self.invalid(&why))?;
+        Ok(if self.kind == Kind::Argo { argo::observed(snapshot, seen) } else { seen })
     }
 
     fn invalid(&self, why: &str) -> Fault {
@@ -163,7 +166,7 @@ impl Rollout {
             let (image, digest) = snapshot.asked().map_err(|why| self.invalid(&why))?;
             // A tag that means the target today may mean something else when the next pod starts: that is still to be pinned.
             if image.digest().is_some_and(|digest| snapshot::pool(&image, Some(&digest)) == target) {
-                return Ok(());
+                return self.after(target).await;
             }
             if let Some(why) = snapshot.workload().does_not_roll() {
                 return Err(self.invalid(&why));
@@ -171,7 +174,9 @@ impl Rollout {
             let template = snapshot.workload().template().clone();
             let generation = snapshot.object["metadata"]["generation"].clone();
             let asked = snapshot::pool(&image, digest.as_ref());
-            let had = |of: &Shares| of.get(&asked).is_some_and(|share| *share > 0);
+            // What is only previewed has a name and no share.
+            let least = if self.kind == Kind::Argo { 0 } else { 1 };
+            let had = |of: &Shares| of.get(&asked).is_some_and(|share| *share >= least);
             // How many pods run what changes by itself; what the template asks for does not.
             let mut another = wanted.from.as_ref().is_some_and(|from| !had(from) && !had(&wanted.shares));
             if let Some((read, then, fault)) = before.take() {
@@ -184,16 +189,37 @@ impl Rollout {
                 let writer = gitops::last_writer(&snapshot.object).unwrap_or_else(|| "somebody".to_owned());
                 return Err(Fault::Conflict(format!("{} was changed by {writer} meanwhile", self.called())));
             }
-            match self.write(&snapshot, wanted, false).await {
+            let written = match self.before(&snapshot, target, false).await {
+                Ok(()) => self.write(&snapshot, wanted, false).await,
+                Err(fault) => Err(fault),
+            };
+            match written {
                 // A guard that does not hold is an invalid patch to the server: reading again tells which it was.
                 Err(fault @ (Fault::Conflict(_) | Fault::Invalid(_))) if attempt < TRIES => {
                     before = Some((template, generation, fault));
                     tokio::time::sleep(Duration::from_millis(20) * attempt).await;
                 }
-                other => return other,
+                Ok(()) => return self.after(target).await,
+                Err(fault) => return Err(fault),
             }
         }
         Ok(())
+    }
+
+    /// What is said to a controller that moves traffic itself, before its template is changed.
+    async fn before(&self, snapshot: &Snapshot, target: &str, dry_run: bool) -> Result<(), Fault> {
+        match self.kind {
+            Kind::Argo => self.abort(snapshot, target, dry_run).await,
+            Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet => Ok(()),
+        }
+    }
+
+    /// And after.
+    async fn after(&self, target: &str) -> Result<(), Fault> {
+        match self.kind {
+            Kind::Argo => self.promote(target).await,
+            Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet => Ok(()),
+        }
     }
 }
 
@@ -221,7 +247,11 @@ impl Rollout {
         }
         found.warnings.extend(self.neighbours(&snapshot).await);
         if found.refused.is_empty() {
-            match self.write(&snapshot, wanted, true).await {
+            let tried = match self.before(&snapshot, target, true).await {
+                Ok(()) => self.write(&snapshot, wanted, true).await,
+                Err(fault) => Err(fault),
+            };
+            match tried {
                 Ok(()) => {}
                 Err(Fault::Conflict(why)) => {
                     found.warnings.push(format!("it is being changed just now: {why}"))
@@ -259,6 +289,9 @@ impl Rollout {
         // What preflight will refuse is better known before somebody approves.
         said.caveats.splice(0..0, found.refused);
         said.notes.extend(found.warnings);
+        if self.kind == Kind::Argo {
+            said.notes.extend(argo::analyses(&snapshot.object));
+        }
         Ok(said)
     }
 }
@@ -292,14 +325,14 @@ impl Shifter for Rollout {
 
     async fn check(&self) -> Vec<Check> {
         let what = format!("{} ({})", self.called(), self.cluster.name());
-        let own = [Needed {
-            group: "apps",
-            resource: self.kind.plural(),
-            verbs: &["get", "patch"],
-            for_what: None,
-        }];
+        let (group, resource) = (self.kind.group(), self.kind.plural());
+        let mut own = vec![Needed { group, resource, verbs: &["get", "patch"], for_what: None }];
+        if self.kind == Kind::Argo {
+            own.push(Needed { group, resource: "rollouts/status", verbs: &["patch"], for_what: None });
+        }
         let needed: Vec<Needed> = own.into_iter().chain(NEEDED).filter(|one| self.reads(one)).collect();
-        let access = access::check(&self.cluster, &self.namespace, &needed, ROLE).await;
+        let role = if self.kind == Kind::Argo { argo::ROLE } else { ROLE };
+        let access = access::check(&self.cluster, &self.namespace, &needed, role).await;
         let seen = match self.read().await.and_then(|snapshot| Ok((self.seen(&snapshot)?, snapshot))) {
             Ok((seen, snapshot)) => {
                 let gives = crate::traffic::shares::spell(&seen.shares);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{
+    argo,
     snapshot::Revision,
     workload::{Kind, image},
 };
@@ -32,13 +33,15 @@ pub fn of_pod(kind: Kind, pod: &Value) -> Option<&str> {
             owners.iter().find(|one| one["controller"] == true)?["uid"].as_str()
         }
         Kind::StatefulSet | Kind::DaemonSet => pod["metadata"]["labels"][HASH].as_str(),
+        Kind::Argo => pod["metadata"]["labels"][argo::HASH].as_str(),
     }
 }
 
 fn revision(kind: Kind, item: &Value, container: &str) -> Option<Revision> {
     let (template, number) = match kind {
-        Kind::Deployment => {
-            let number = item["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str();
+        Kind::Deployment | Kind::Argo => {
+            let whose = if kind == Kind::Argo { "rollout.argoproj.io" } else { "deployment.kubernetes.io" };
+            let number = item["metadata"]["annotations"][format!("{whose}/revision")].as_str();
             (item["spec"]["template"].clone(), number.and_then(|number| number.parse().ok()))
         }
         // A patch of the workload: the whole template, with a mark that says so.
@@ -55,6 +58,7 @@ fn revision(kind: Kind, item: &Value, container: &str) -> Option<Revision> {
             Kind::Deployment => item["metadata"]["uid"].as_str()?,
             Kind::StatefulSet => item["metadata"]["name"].as_str()?,
             Kind::DaemonSet => item["metadata"]["labels"][HASH].as_str()?,
+            Kind::Argo => item["metadata"]["labels"][argo::HASH].as_str()?,
         }
         .to_owned(),
         image: image(&template, container)?,

@@ -122,6 +122,13 @@ impl Snapshot {
         Ok((image, digest))
     }
 
+    /// How the revision with this key is named as a pool.
+    pub fn named(&self, key: &str) -> Option<String> {
+        let revision = self.history.iter().find(|revision| revision.key == key)?;
+        let digest = revision.image.digest().or_else(|| self.pulled(revision));
+        Some(pool(&revision.image, digest.as_ref()))
+    }
+
     /// What the pods of a revision pulled, if they agree: a tag may have come to mean something else in between.
     fn pulled(&self, revision: &Revision) -> Option<Digest> {
         let of = self.pods.iter().filter(|pod| pod.revision == revision.key);

@@ -3,16 +3,19 @@
 use lastgood_core::Digest;
 use serde_json::{Value, json};
 
-use super::super::image::Image;
+use super::{super::image::Image, argo};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Deployment,
     StatefulSet,
     DaemonSet,
+    /// Not Kubernetes' own: see `argo`.
+    Argo,
 }
 
 impl Kind {
+    /// Kubernetes' own.
     pub const ALL: [Self; 3] = [Self::Deployment, Self::StatefulSet, Self::DaemonSet];
 
     pub fn word(self) -> &'static str {
@@ -20,6 +23,7 @@ impl Kind {
             Self::Deployment => "deployment",
             Self::StatefulSet => "statefulset",
             Self::DaemonSet => "daemonset",
+            Self::Argo => "rollout",
         }
     }
 
@@ -28,6 +32,7 @@ impl Kind {
             Self::Deployment => "deployments",
             Self::StatefulSet => "statefulsets",
             Self::DaemonSet => "daemonsets",
+            Self::Argo => "rollouts",
         }
     }
 
@@ -36,13 +41,22 @@ impl Kind {
             Self::Deployment => "Deployment",
             Self::StatefulSet => "StatefulSet",
             Self::DaemonSet => "DaemonSet",
+            Self::Argo => "Rollout",
         }
+    }
+
+    pub fn group(self) -> &'static str {
+        if self == Self::Argo { "argoproj.io" } else { "apps" }
+    }
+
+    pub fn version(self) -> &'static str {
+        if self == Self::Argo { "v1alpha1" } else { "v1" }
     }
 
     /// Where its earlier templates are kept.
     pub fn history(self) -> &'static str {
         match self {
-            Self::Deployment => "replicasets",
+            Self::Deployment | Self::Argo => "replicasets",
             Self::StatefulSet | Self::DaemonSet => "controllerrevisions",
         }
     }
@@ -77,7 +91,12 @@ impl<'a> Workload<'a> {
 
     /// The controller has seen the newest specification: its status is about that.
     pub fn observed(&self) -> bool {
-        let number = |at: &str| self.object.pointer(at).and_then(Value::as_u64).unwrap_or(0);
+        let number = |at: &str| {
+            let value = self.object.pointer(at)?;
+            // Argo writes it as text.
+            value.as_u64().or_else(|| value.as_str()?.parse().ok())
+        };
+        let number = |at: &str| number(at).unwrap_or(0);
         number("/status/observedGeneration") >= number("/metadata/generation")
     }
 
@@ -85,7 +104,7 @@ impl<'a> Workload<'a> {
         let (spec, status) = (&self.object["spec"], &self.object["status"]);
         let of = |key: &str| status[key].as_u64().unwrap_or(0);
         match self.kind {
-            Kind::Deployment => Count {
+            Kind::Deployment | Kind::Argo => Count {
                 wanted: spec["replicas"].as_u64().unwrap_or(1),
                 updated: of("updatedReplicas"),
                 all: of("replicas"),
@@ -142,7 +161,10 @@ impl<'a> Workload<'a> {
                     .to_owned(),
             );
         }
-        if self.kind != Kind::Deployment && spec["updateStrategy"]["type"] == "OnDelete" {
+        if let Some(why) = (self.kind == Kind::Argo).then(|| argo::does_not_roll(self.object)).flatten() {
+            return Some(why);
+        }
+        if spec["updateStrategy"]["type"] == "OnDelete" {
             return Some(
                 "its updateStrategy is OnDelete: pods are replaced only when somebody deletes them"
                     .to_owned(),
@@ -221,9 +243,10 @@ pub fn pinned(
     digest: &Digest,
 ) -> Result<Value, String> {
     let mut template = template.clone();
-    // The Deployment's controller adds it to each of its own, and refuses to find it there.
+    // The controller adds it to each of its own, and refuses to find it there.
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.remove("pod-template-hash");
+        labels.remove(argo::HASH);
     }
     if let Some(metadata) = template["metadata"].as_object_mut() {
         metadata.retain(|key, value| key != "creationTimestamp" || !value.is_null());
