@@ -116,6 +116,14 @@ pub struct Foreseen {
     pub notes: Vec<String>,
 }
 
+/// Somebody who would put a move back, and was made to stand still for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub who: String,
+    /// What letting them go on would do to the move now.
+    pub danger: Option<String>,
+}
+
 /// Whether a move can happen. Found before anything is changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Preflight {
@@ -184,6 +192,36 @@ pub trait Shifter: Send + Sync {
     /// As `observe`.
     async fn foresee(&self, _wanted: &Move) -> Result<Foreseen, Fault> {
         Ok(Foreseen::default())
+    }
+
+    /// Whether others, who would put a move back, are made to stand still for it (those who apply the routing from Git).
+    fn holds(&self) -> bool {
+        false
+    }
+
+    /// Makes them stand still, before a move; who did already is left as found. What was, is remembered outside of this process.
+    /// `note` says for what. Their names; a repetition gives the same.
+    ///
+    /// # Errors
+    /// As `apply`: the move must not be made then.
+    async fn hold(&self, _note: &str) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// Who stands still for us. Changes nothing.
+    ///
+    /// # Errors
+    /// As `observe`.
+    async fn held(&self) -> Result<Vec<Held>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// Lets those go on that stand still for us, as they were before. Their names.
+    ///
+    /// # Errors
+    /// As `apply`; a repetition goes on where it ended.
+    async fn let_go(&self) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
     }
 
     /// Connections and permissions, a line each, for `lastgood check`. Changes nothing.

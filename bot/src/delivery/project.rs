@@ -19,6 +19,7 @@ use crate::{
         incidents,
         messages::ROOT,
         rollbacks::{Committed, Saved},
+        truces::Truce,
         write,
     },
 };
@@ -40,6 +41,7 @@ pub struct Scene {
     observed: Vec<(At, Observation)>,
     pagers: Vec<String>,
     gate_refuses: bool,
+    truce: Option<Truce>,
 }
 
 impl Scene {
@@ -65,6 +67,7 @@ impl Scene {
             observed: observed.collect(),
             thread: store::alerts::thread(db, saved.state.thread).await?,
             incident: incidents::of_thread(db, saved.state.thread).await?,
+            truce: store::truces::of_thread(db, saved.state.thread).await?,
             pagers: service.pagers.iter().map(|(name, _)| name.clone()).collect(),
             gate_refuses: mark.is_some_and(|m| matches!(m.stability, Stability::Unstable { .. })),
             service,
@@ -102,6 +105,7 @@ impl Scene {
             annotations: self.thread.as_ref().map_or(&[], |t| t.annotations.as_slice()),
             dependencies: &[],
             gate_refuses: self.gate_refuses,
+            truce: self.truce.as_ref(),
         }
     }
 
@@ -148,6 +152,7 @@ pub(super) async fn project(engine: &Engine, id: RollbackId, news: i64) -> Resul
     let rooms: Vec<String> = scene.service.rooms.iter().map(ToString::to_string).collect();
     let drawn = scene.drawn();
     let closed = closed_post(&scene);
+    let truce = truce_post(&scene);
     write!(engine.store, |tx| {
         tx.lock(&scene.service.id).await?;
         for told in [&scene, drawn_from] {
@@ -165,7 +170,7 @@ pub(super) async fn project(engine: &Engine, id: RollbackId, news: i64) -> Resul
                     tx.put_message(thread, room, &slot, &nonce(), &post.card, post.broadcast).await?;
                 }
             }
-            if let Some((slot, post)) = &closed {
+            for (slot, post) in [&closed, &truce].into_iter().flatten() {
                 tx.put_message(thread, room, slot, &nonce(), &post.card, post.broadcast).await?;
             }
             tx.move_cursor(id, room, scene.seq(), drawn).await?;
@@ -183,6 +188,12 @@ fn closed_post(scene: &Scene) -> Option<(String, Post)> {
     let name = by.split_once(':').map_or(by.as_str(), |(_, name)| name).to_owned();
     let post = render::incident_closed(shown, &lastgood_core::Actor::new(by, name), incident.not_the_release);
     Some((format!("{}{CLOSED}", incident.id), post))
+}
+
+/// Nor is what becomes of those who stand still for it.
+fn truce_post(scene: &Scene) -> Option<(String, Post)> {
+    let truce = scene.truce.as_ref()?;
+    Some((format!("{}/truce/{}", scene.saved.state.thread, truce.revision), render::truce(truce)?))
 }
 
 /// Names one try to send one message, so that a platform can recognise a repetition.

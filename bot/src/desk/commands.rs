@@ -163,7 +163,7 @@ impl Desk {
         let incident = store::incidents::get(db, id).await?.ok_or_else(missing)?;
         let newest = store::rollbacks::newest_in(db, incident.thread).await?.ok_or_else(missing)?;
         let scene = Scene::load(&self.engine, newest.state.id).await?;
-        if let Some(refusal) = self.may_not_close(&scene, &incident, &incoming.actor).await? {
+        if let Some(refusal) = self.may_not(&scene, &format!("close {id}"), &incoming.actor).await? {
             return Ok(refusal);
         }
         let delivery = self.delivery(incoming);

@@ -86,6 +86,9 @@ impl Desk {
         if action.verb == Verb::CloseIncident {
             return self.close_incident(&scene, incoming, inputs).await;
         }
+        if let Verb::Resume | Verb::ResumeAnyway = action.verb {
+            return self.resume(&scene, incoming, action.verb == Verb::ResumeAnyway).await;
+        }
         let Some(act) = act(action.verb, inputs, scene.state()) else {
             return Ok(private("that choice is not on offer any more; look at the newest card"));
         };
@@ -128,7 +131,8 @@ impl Desk {
         let Some(incident) = store::incidents::of_thread(self.engine.store.reader(), thread).await? else {
             return Ok(private("no incident is open here"));
         };
-        if let Some(refusal) = self.may_not_close(scene, &incident, by).await? {
+        let what = format!("close {}", incident.id);
+        if let Some(refusal) = self.may_not(scene, &what, by).await? {
             return Ok(refusal);
         }
         let said = lastgood_core::incident::Closing {
@@ -170,27 +174,29 @@ impl Desk {
         Ok(private(why))
     }
 
-    /// Why somebody may not close an incident.
-    async fn may_not_close(
-        &self,
-        scene: &Scene,
-        incident: &store::incidents::Incident,
-        by: &Actor,
-    ) -> Result<Option<Answer>, StoreError> {
-        let service = self.engine.service(&incident.service.0)?;
+    /// Somebody presses the button that lets those go on who stand still.
+    async fn resume(&self, scene: &Scene, incoming: &Incoming, anyway: bool) -> Result<Answer, StoreError> {
+        let by = &incoming.actor;
+        if let Some(refusal) = self.may_not(scene, "resume what was suspended", by).await? {
+            return Ok(refusal);
+        }
+        let answered = self.engine.resume(scene.state(), anyway, by, &self.delivery(incoming)).await?;
+        Ok(answered.map_or_else(|text| private(&text), |()| Answer::Done))
+    }
+
+    /// Why somebody may not do what commander and approvers may.
+    async fn may_not(&self, scene: &Scene, what: &str, by: &Actor) -> Result<Option<Answer>, StoreError> {
+        let service = self.engine.service(&scene.state().service.0)?;
         let asked = standing::of(&self.chats, &service, by).await;
         if let Some(barred) = &asked.barred {
-            return self.turned_away(&service, by, "close incident", barred).await.map(Some);
+            return self.turned_away(&service, by, what, barred).await.map(Some);
         }
         let commands = scene.state().commander.as_ref().is_some_and(|commander| commander.id == by.id);
         if asked.standing.approver || asked.standing.commander || commands {
             return Ok(None);
         }
-        let text = format!(
-            "{by}, only the incident commander or an approver of {} may close {}",
-            service.id, incident.id
-        );
-        self.turned_away(&service, by, "close incident", &text).await?;
+        let text = format!("{by}, only the incident commander or an approver of {} may {what}", service.id);
+        self.turned_away(&service, by, what, &text).await?;
         Ok(Some(Answer::Private(standing::refusal(&text, &service, &asked))))
     }
 }
@@ -219,7 +225,7 @@ fn act(verb: Verb, inputs: &Inputs, state: &Rollback) -> Option<Act> {
         Verb::Next => Act::Next,
         Verb::Undo => Act::Undo { reason },
         Verb::HandOver => Act::HandOver,
-        Verb::CloseIncident => return None,
+        Verb::CloseIncident | Verb::Resume | Verb::ResumeAnyway => return None,
     })
 }
 

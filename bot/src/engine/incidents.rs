@@ -57,6 +57,8 @@ impl Engine {
                     }
                 }
             }
+            // A refusal means that there is nobody to resume, or that somebody is at it.
+            drop(self.ask_to_resume(tx, incident.thread, false, by).await?);
             if let Some(state) = newest {
                 tx.redraw(state.id).await?;
             }

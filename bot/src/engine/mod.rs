@@ -14,6 +14,7 @@ pub mod incidents;
 pub mod inventory;
 mod lease;
 pub mod propose;
+mod truces;
 
 use crate::store::write;
 use std::{sync::Arc, time::Duration};

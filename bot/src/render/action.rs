@@ -33,10 +33,14 @@ pub enum Verb {
     Undo,
     HandOver,
     CloseIncident,
+    /// Let those go on who stand still for the run.
+    Resume,
+    /// The same, told of what that does.
+    ResumeAnyway,
 }
 
 impl Verb {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Approve,
         Self::ApproveAnyway,
         Self::Reject,
@@ -51,6 +55,8 @@ impl Verb {
         Self::Undo,
         Self::HandOver,
         Self::CloseIncident,
+        Self::Resume,
+        Self::ResumeAnyway,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -69,6 +75,8 @@ impl Verb {
             Self::Undo => "undo",
             Self::HandOver => "hand-over",
             Self::CloseIncident => "close-incident",
+            Self::Resume => "resume",
+            Self::ResumeAnyway => "resume-anyway",
         }
     }
 }

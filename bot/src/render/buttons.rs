@@ -37,6 +37,7 @@ pub fn of(view: &View) -> Vec<Button> {
     if run.active() {
         buttons.extend(paging(run));
     }
+    buttons.extend(super::truce::button(view));
     // Calling somebody is what a doubtful proposal leads with, and who was called says so before anything else.
     let first: &[char] = match run.phase {
         Phase::Proposed { .. } if doubted(run) => &['p', 'k'],

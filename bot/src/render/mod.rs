@@ -22,8 +22,10 @@ mod proposal;
 mod root;
 pub mod spark;
 mod together;
+mod truce;
 mod words;
 
+use crate::store::truces::Truce;
 use lastgood_core::{
     Actor, At, IncidentId,
     card::{Card, Colour},
@@ -35,6 +37,7 @@ pub use listed::{Listed, history, home, incident, incidents, status};
 pub use posts::posts;
 pub use root::root;
 pub use together::together;
+pub use truce::truce;
 
 /// The incident that a run belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,7 @@ pub struct View<'a> {
     pub dependencies: &'a [String],
     /// Whether the gate refuses the failing artifact now.
     pub gate_refuses: bool,
+    pub truce: Option<&'a Truce>,
 }
 
 /// A reply in the thread.

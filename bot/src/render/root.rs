@@ -229,6 +229,9 @@ fn around(mut card: Card, view: &View) -> Card {
     if let Some(incident) = view.incident {
         card = card.field("Incident", incident_line(incident));
     }
+    if let Some(line) = super::truce::field(view) {
+        card = card.field("GitOps", line);
+    }
     for warning in last(&run.warnings).filter(|_| !matches!(run.phase, Phase::Ended { end: End::Recovered }))
     {
         card = card.field("Warning", line![foreign(warning)]);

@@ -133,7 +133,7 @@ impl Tx {
             .bind(rollback.0)
             .bind(service.0.clone())
             .bind(effect.kind().to_owned())
-            .bind(EFFECT_VERSION)
+            .bind(effect.version())
             .bind(clean(&body))
             .bind(i64::from(effect.is_paging()))
             .bind(if owner.is_some() { "claimed" } else { "pending" }.to_owned())

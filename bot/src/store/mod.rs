@@ -22,6 +22,7 @@ pub mod messages;
 pub mod releases;
 pub mod replicas;
 pub mod rollbacks;
+pub mod truces;
 
 use std::sync::Arc;
 

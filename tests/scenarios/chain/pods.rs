@@ -11,6 +11,7 @@ use lastgood_tests::{
         Kubernetes, NAMESPACE, deployment, image,
         nodes::{Manner, Nodes},
     },
+    standin::argo_cd::{APPLICATION, ArgoCd},
 };
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
@@ -52,10 +53,15 @@ impl Pods {
 
     /// v2.4.0 runs everywhere.
     async fn good(replicas: u32) -> Self {
+        Self::with(replicas, "").await
+    }
+
+    /// With more lines of the shifter's section.
+    async fn with(replicas: u32, more: &str) -> Self {
         let cluster = Kubernetes::start().await;
         let traffic = format!(
             "strategy = 'rolling'\nkind = 'kubernetes-rollout'\nnamespace = '{NAMESPACE}'\nworkload = 'deployment/checkout'\n\
-             cluster = {{ kubeconfig = '{}' }}",
+             cluster = {{ kubeconfig = '{}' }}\n{more}",
             cluster.kubeconfig().display()
         );
         let cluster = Arc::new(RwLock::new(cluster));
@@ -179,5 +185,44 @@ async fn a_rollout_that_is_half_way_goes_back_and_undo_leads_to_all_of_it() {
     pods.world.presses(&pods.world.ben, "Approve v2.4.1 anyway").await;
     pods.all_run("v2.4.1", 4).await;
     pods.world.run_ends(2, "recovered").await;
+    pods.world.ends().await;
+}
+
+/// Argo CD would put the rollback back within moments. It is suspended, and goes on when Git is right again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn argo_cd_stands_still_until_git_is_right_again() {
+    let mut pods = Pods::with(2, "gitops = 'suspend'").await;
+    let git = |version: &str, env: Value| json!([{"name": "app", "image": image(version), "env": env}]);
+    let argo = ArgoCd::start(&pods.cluster, git("v2.4.1", env("new"))).await;
+    pods.all_run("v2.4.1", 2).await;
+    pods.nodes.ill("v2.4.1");
+    pods.alert().await;
+    pods.world
+        .reads("Argo CD application shop applies it from Git: it is suspended until the incident closes")
+        .await;
+    pods.world.presses(&pods.world.ana, "Roll back to v2.4.0").await;
+    pods.world.run_ends(1, "recovered").await;
+    pods.all_run("v2.4.0", 2).await;
+    let application = || async { pods.cluster.read().await.get(APPLICATION).await };
+    assert!(application().await["spec"]["syncPolicy"]["automated"].is_null(), "{}", application().await);
+    pods.world.reads("Argo CD application shop is suspended until INC-1 closes").await;
+
+    // The incident is closed and Git still wants v2.4.1: nothing is let go before somebody says so.
+    let cause = [("root_cause", "the connection pool was halved by mistake"), ("was_release", "yes")];
+    pods.world.fills(&pods.world.ana, "Close INC-1", &cause).await;
+    pods.world.reads("Git still differs from what runs: Argo CD application shop would apply it again").await;
+    assert!(application().await["spec"]["syncPolicy"]["automated"].is_null());
+    argo.push(git("v2.4.0", env("old")));
+    poll_async("Argo CD to compare", Duration::from_secs(10), || async {
+        (application().await["status"]["sync"]["status"] == "Synced").then_some(())
+    })
+    .await;
+    pods.world.presses(&pods.world.ana, "Resume anyway").await;
+    pods.world.reads("goes on as before").await;
+    let application = application().await;
+    let automated = json!({"prune": true, "selfHeal": true});
+    assert_eq!(application["spec"]["syncPolicy"]["automated"], automated);
+    assert!(application["metadata"]["annotations"]["lastgood.io/held"].is_null(), "{application}");
+    pods.all_run("v2.4.0", 2).await;
     pods.world.ends().await;
 }

@@ -20,7 +20,7 @@ pub use self::{
     judge::by_pool,
     reading::{Caution, Pool, Reading},
 };
-use super::{Move, Observation, Preflight, Progress, Said, Shifter, Unreachable, shares};
+use super::{Held, Move, Observation, Preflight, Progress, Said, Shifter, Unreachable, shares};
 use crate::{Check, Fault};
 
 /// Set before the first byte of a change leaves: from then on a missing answer is an unknown outcome.
@@ -64,6 +64,35 @@ pub trait Vendor: Send + Sync + 'static {
     /// # Errors
     /// As `Shifter::apply`.
     async fn write(&self, to: &[(&str, &Reading)], wanted: &Shares, wrote: &Wrote) -> Result<(), Fault>;
+
+    /// As `Shifter::holds`.
+    fn holds(&self) -> bool {
+        false
+    }
+
+    /// As `Shifter::hold`.
+    ///
+    /// # Errors
+    /// As that.
+    async fn hold(&self, _note: &str) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// As `Shifter::held`.
+    ///
+    /// # Errors
+    /// As that.
+    async fn held(&self) -> Result<Vec<Held>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// As `Shifter::let_go`.
+    ///
+    /// # Errors
+    /// As that.
+    async fn let_go(&self) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
 
     /// More lines for `lastgood check`.
     async fn also(&self) -> Vec<Check> {
@@ -254,6 +283,22 @@ impl<V: Vendor> Shifter for Fleet<V> {
         let asked = self.ask(&[], self.deadline()).await;
         let seen = judge::picture(&asked)?;
         Ok(judge::progress(&asked, wanted, seen))
+    }
+
+    fn holds(&self) -> bool {
+        self.vendor.holds()
+    }
+
+    async fn hold(&self, note: &str) -> Result<Vec<String>, Fault> {
+        self.vendor.hold(note).await
+    }
+
+    async fn held(&self) -> Result<Vec<Held>, Fault> {
+        self.vendor.held().await
+    }
+
+    async fn let_go(&self) -> Result<Vec<String>, Fault> {
+        self.vendor.let_go().await
     }
 
     async fn check(&self) -> Vec<Check> {

@@ -13,6 +13,8 @@ pub enum Gitops {
     Refuse,
     /// Roll back all the same: its synchronisation was paused by hand.
     Ignore,
+    /// Make its owner stand still until the incident closes.
+    Suspend,
 }
 
 impl Gitops {
@@ -24,8 +26,14 @@ impl Gitops {
         let who = format!("{} applies it from Git, and may put this rollback back", owner.name);
         match self {
             Self::Ignore => Ok(who),
+            Self::Suspend if owner.applier == Applier::Unknown => {
+                Err(format!("{who}; it can't be suspended from here: {}", owner.pause))
+            }
+            Self::Suspend => {
+                Ok(format!("{} applies it from Git: it is suspended until the incident closes", owner.name))
+            }
             Self::Refuse => Err(format!(
-                "{who}: pause it ({}) and set gitops = \"ignore\", or revert in Git",
+                "{who}: pause it ({}) and set gitops = \"ignore\", or set gitops = \"suspend\", or revert in Git",
                 owner.pause
             )),
         }
@@ -35,11 +43,45 @@ impl Gitops {
 /// What applies this object again and again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
+    pub applier: Applier,
+    pub namespace: String,
+    /// The object's name.
+    pub object: String,
     /// `Argo CD application shop/checkout`.
     pub name: String,
     /// What a person can do so that it stops.
     pub pause: String,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applier {
+    ArgoCd,
+    Kustomization,
+    HelmRelease,
+    ImageAutomation,
+    /// Only known by the name under which it writes.
+    Unknown,
+}
+
+impl Owner {
+    pub fn flux(applier: Applier, namespace: &str, object: &str) -> Self {
+        let (kind, word) = match applier {
+            Applier::HelmRelease => ("HelmRelease", "helmrelease"),
+            Applier::ImageAutomation => ("ImageUpdateAutomation", "image update"),
+            _ => ("Kustomization", "kustomization"),
+        };
+        Self {
+            applier,
+            namespace: namespace.to_owned(),
+            object: object.to_owned(),
+            name: format!("Flux {kind} {namespace}/{object}"),
+            pause: format!("flux suspend {word} {object} -n {namespace}"),
+        }
+    }
+}
+
+/// Where Argo CD keeps its applications unless told.
+pub const ARGOCD: &str = "argocd";
 
 /// Field managers under which they write, and their names.
 const MANAGERS: [(&str, &str); 5] = [
@@ -56,15 +98,26 @@ fn mark<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     metadata["annotations"][key].as_str().or_else(|| metadata["labels"][key].as_str())
 }
 
-/// By tracking marks, which name the owner (Argo CD's tracking annotation, Flux's labels), else by who wrote the managed fields.
-pub fn owner(object: &Value) -> Option<Owner> {
-    let flux = |kind: &str, prefix: &str| {
+/// By tracking marks, else by who wrote the managed fields. `argocd`: the namespace of Argo CD's applications.
+pub fn owner(object: &Value, argocd: &str) -> Option<Owner> {
+    marked(object, argocd).or_else(|| {
+        let (manager, name) = manager(object)?;
+        Some(Owner {
+            applier: Applier::Unknown,
+            namespace: String::new(),
+            object: String::new(),
+            name: format!("{name} (field manager {manager})"),
+            pause: format!("suspend its synchronisation in {name}"),
+        })
+    })
+}
+
+/// By tracking marks, which name the owner: Argo CD's tracking annotation, Flux's labels.
+pub fn marked(object: &Value, argocd: &str) -> Option<Owner> {
+    let flux = |applier: Applier, prefix: &str| {
         let name = mark(object, &format!("{prefix}/name"))?;
         let namespace = mark(object, &format!("{prefix}/namespace")).unwrap_or("flux-system");
-        Some(Owner {
-            name: format!("Flux {kind} {namespace}/{name}"),
-            pause: format!("flux suspend {} {name} -n {namespace}", kind.to_lowercase()),
-        })
+        Some(Owner::flux(applier, namespace, name))
     };
     let tracked = mark(object, "argocd.argoproj.io/tracking-id").and_then(|id| id.split_once(':'));
     if let Some((application, _)) = tracked.or_else(|| {
@@ -72,22 +125,18 @@ pub fn owner(object: &Value) -> Option<Owner> {
         let instance = mark(object, "app.kubernetes.io/instance")?;
         (manager(object)?.1 == "Argo CD").then_some((instance, ""))
     }) {
-        let application = application.replace('_', "/");
-        let short = application.rsplit('/').next().unwrap_or_default().to_owned();
+        // Applications outside of Argo CD's own namespace have theirs in front.
+        let (namespace, name) = application.split_once('_').unwrap_or((argocd, application));
         return Some(Owner {
-            name: format!("Argo CD application {application}"),
-            pause: format!("argocd app set {short} --sync-policy none"),
+            applier: Applier::ArgoCd,
+            namespace: namespace.to_owned(),
+            object: name.to_owned(),
+            name: format!("Argo CD application {}", application.replace('_', "/")),
+            pause: format!("argocd app set {name} --sync-policy none"),
         });
     }
-    flux("Kustomization", "kustomize.toolkit.fluxcd.io")
-        .or_else(|| flux("HelmRelease", "helm.toolkit.fluxcd.io"))
-        .or_else(|| {
-            let (manager, name) = manager(object)?;
-            Some(Owner {
-                name: format!("{name} (field manager {manager})"),
-                pause: format!("suspend its synchronisation in {name}"),
-            })
-        })
+    flux(Applier::Kustomization, "kustomize.toolkit.fluxcd.io")
+        .or_else(|| flux(Applier::HelmRelease, "helm.toolkit.fluxcd.io"))
 }
 
 fn manager(object: &Value) -> Option<(&str, &'static str)> {
@@ -138,7 +187,7 @@ mod tests {
     use super::*;
 
     fn named(metadata: Value) -> Option<String> {
-        owner(&json!({ "metadata": metadata })).map(|owner| owner.name)
+        owner(&json!({ "metadata": metadata }), ARGOCD).map(|owner| owner.name)
     }
 
     #[test]
@@ -157,7 +206,7 @@ mod tests {
         );
         let flux = json!({"kustomize.toolkit.fluxcd.io/name": "shop",
                           "kustomize.toolkit.fluxcd.io/namespace": "infra"});
-        let owner = owner(&json!({"metadata": {"labels": flux}})).unwrap();
+        let owner = owner(&json!({"metadata": {"labels": flux}}), ARGOCD).unwrap();
         assert_eq!(owner.name, "Flux Kustomization infra/shop");
         assert_eq!(owner.pause, "flux suspend kustomization shop -n infra");
         assert_eq!(

@@ -7,6 +7,7 @@ mod gitops;
 mod image;
 pub mod rollout;
 pub mod route;
+mod truce;
 
 use cluster::{Cluster, Patch};
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Artifact, At, Digest, Millis, RollbackId, Shares};
+use crate::{Actor, Artifact, At, Digest, Millis, RollbackId, Shares};
 
 /// Something asked of the outside world. Every effect may run twice; each is one bounded call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub enum Effect {
     Page { escalation: u32, target: u32, why: String },
     /// End a page. Yields nothing.
     ResolvePage { escalation: u32, target: u32 },
+    /// Let those go on who were made to stand still for the run (GitOps). Asked for by a person, of a run that has ended. Yields
+    /// nothing: what came of it is kept beside the thread.
+    Resume { anyway: bool, by: Actor },
 }
 
 impl Effect {
@@ -60,11 +63,17 @@ impl Effect {
             Self::ReadTraffic => "read_traffic",
             Self::Page { .. } => "page",
             Self::ResolvePage { .. } => "resolve_page",
+            Self::Resume { .. } => "resume",
         }
     }
 
+    /// The first version of the effects' bodies that has this kind: an older replica leaves it alone.
+    pub fn version(&self) -> i64 {
+        if matches!(self, Self::Resume { .. }) { 3 } else { 2 }
+    }
+
     /// Kinds that this build can run.
-    pub const KINDS: [&'static str; 11] = [
+    pub const KINDS: [&'static str; 12] = [
         "survey",
         "reread",
         "fetch",
@@ -76,6 +85,7 @@ impl Effect {
         "read_traffic",
         "page",
         "resolve_page",
+        "resume",
     ];
 
     /// Pages go on while the work of a phase is called off.

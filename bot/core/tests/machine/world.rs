@@ -192,7 +192,7 @@ impl World {
             Effect::Page { escalation, target, .. } => {
                 Event::Paged { escalation: *escalation, target: *target, failed: (!good).then(detail) }
             }
-            Effect::ResolvePage { .. } => return None,
+            Effect::ResolvePage { .. } | Effect::Resume { .. } => return None,
         })
     }
 }

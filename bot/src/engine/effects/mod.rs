@@ -6,6 +6,7 @@ mod page;
 mod reading;
 mod shift;
 mod survey;
+mod truce;
 
 use std::{
     sync::Arc,
@@ -75,6 +76,7 @@ pub(super) async fn run(engine: &Engine, claimed: &Claimed) -> Outcome {
         Effect::ReadTraffic => shift::read_traffic(&job).await,
         Effect::Page { escalation, target, why } => page::page(&job, *escalation, *target, why).await,
         Effect::ResolvePage { escalation, target } => page::resolve(&job, *escalation, *target).await,
+        Effect::Resume { anyway, by } => truce::resume(&job, *anyway, by).await,
     }
 }
 

@@ -14,7 +14,7 @@ use lastgood_core::{
 
 use tokio::sync::watch;
 
-use super::Job;
+use super::{Job, later, truce};
 use crate::{engine::executor::Outcome, store::write};
 
 /// How long passing errors are tried again, in milliseconds.
@@ -145,6 +145,19 @@ pub(super) async fn apply(
     from: Option<&Shares>,
 ) -> Outcome {
     let done = |applied| Outcome::Event(Event::Applied { applied });
+    let held = match job.time_for_change().await {
+        Ok(time) => tokio::time::timeout(time, truce::hold(job)).await,
+        Err(instead) => return instead,
+    };
+    match held {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => {
+            let detail =
+                format!("nothing was shifted, since who applies it from Git could not be suspended: {fault}");
+            return job.again(&fault, WITHIN).unwrap_or_else(|| done(Applied::Failed { detail }));
+        }
+        Err(_) => return later(250, "suspending who applies it from Git took too long"),
+    }
     // The last safe point: from here on traffic may move.
     let time = match job.time_for_change().await {
         Ok(time) => time,

@@ -36,7 +36,7 @@ fn pressed(run: &Rollback, verb: Verb, reason: Option<String>, candidate: Option
         Verb::Next => Event::NextAsked { by, standing },
         Verb::Undo => Event::UndoAsked { by, standing, reason },
         Verb::HandOver => Event::HandedOver { by, standing },
-        Verb::CloseIncident => return None,
+        Verb::CloseIncident | Verb::Resume | Verb::ResumeAnyway => return None,
     })
 }
 

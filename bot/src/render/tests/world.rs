@@ -188,6 +188,7 @@ impl Talk {
             pagers: &rest.pagers,
             annotations: &rest.annotations,
             dependencies: &self.dependencies,
+            truce: None,
             gate_refuses: self.run.marked,
         }
     }

@@ -4,6 +4,7 @@ mod argo;
 mod rollout;
 mod routes;
 mod traps;
+mod truce;
 
 use std::{sync::Arc, time::Duration};
 

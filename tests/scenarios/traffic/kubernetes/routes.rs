@@ -68,7 +68,7 @@ async fn who_else_writes_a_route_is_known_and_what_its_pools_run() {
         reasons,
         [
             "refused: Argo CD application shop applies it from Git, and may put this rollback back: pause it (argocd app set shop \
-          --sync-policy none) and set gitops = \"ignore\", or revert in Git"
+          --sync-policy none) and set gitops = \"ignore\", or set gitops = \"suspend\", or revert in Git"
         ]
     );
     assert_eq!(adapter.observe().await.unwrap().writer.as_deref(), Some("argocd-controller"));

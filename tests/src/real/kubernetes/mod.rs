@@ -151,19 +151,31 @@ impl Kubernetes {
 
     /// Gives a user the Role that is the first document of a manifest.
     pub async fn permit(&self, manifest: &str, user: &str) {
+        self.permit_in(NAMESPACE, manifest, user).await;
+    }
+
+    /// As `permit`, elsewhere.
+    pub async fn permit_in(&self, namespace: &str, manifest: &str, user: &str) {
         let (role, _) = manifest.split_once("\n---\n").unwrap();
-        let path = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}");
+        let role = role
+            .lines()
+            .map(|line| match line.trim_start().starts_with("namespace: ") {
+                true => format!("  namespace: {namespace}\n"),
+                false => format!("{line}\n"),
+            })
+            .collect::<String>();
+        let path = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}");
         let sent = self
             .http
             .post(format!("{}{path}/roles", self.url()))
             .bearer_auth(ADMIN)
             .header("content-type", "application/yaml")
-            .body(role.to_owned());
+            .body(role);
         let answer = sent.send().await.unwrap();
         let (status, text) = (answer.status(), answer.text().await.unwrap());
         assert_eq!(status, StatusCode::CREATED, "{text}");
         let role: Value = serde_json::from_str(&text).unwrap();
-        self.bind(role["metadata"]["name"].as_str().unwrap(), user).await;
+        self.bind(namespace, role["metadata"]["name"].as_str().unwrap(), user).await;
     }
 
     /// Lets a user look at everything in the namespace.
@@ -171,16 +183,16 @@ impl Kubernetes {
         let path = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles");
         let rules = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]);
         self.create(&path, &json!({"metadata": {"name": "look"}, "rules": rules})).await;
-        self.bind("look", user).await;
+        self.bind(NAMESPACE, "look", user).await;
     }
 
-    async fn bind(&self, role: &str, user: &str) {
+    async fn bind(&self, namespace: &str, role: &str, user: &str) {
         let binding = json!({
             "metadata": {"name": format!("{role}-{user}")},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
             "subjects": [{"kind": "User", "name": user}],
         });
-        let path = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings");
+        let path = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings");
         self.create(&path, &binding).await;
     }
 

@@ -25,7 +25,7 @@ use crate::{
         kubernetes::{
             Patch,
             cluster::{Access, Cluster},
-            gitops::Gitops,
+            gitops::{ARGOCD, Gitops},
             is_name,
         },
         shares::percent,
@@ -50,6 +50,8 @@ pub struct Config {
     pub restore: Restore,
     #[serde(default)]
     pub gitops: Gitops,
+    /// Where Argo CD keeps its applications.
+    pub argocd_namespace: Option<String>,
     /// What one call to the server may take; `traffic::CALL_LIMIT` unless given.
     pub timeout: Option<Span>,
 }
@@ -86,6 +88,7 @@ impl Section for Config {
             container: self.container.clone(),
             restore: self.restore,
             gitops: self.gitops,
+            argocd: self.argocd_namespace.clone().unwrap_or_else(|| ARGOCD.to_owned()),
         }))
     }
 }

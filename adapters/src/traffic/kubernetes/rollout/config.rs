@@ -13,7 +13,7 @@ use crate::{
         Section, Shifter,
         kubernetes::{
             cluster::{Access, Cluster},
-            gitops::Gitops,
+            gitops::{ARGOCD, Gitops},
             is_name,
         },
     },
@@ -37,6 +37,8 @@ pub struct Config {
     pub restore: Restore,
     #[serde(default)]
     pub gitops: Gitops,
+    /// Where Argo CD keeps its applications.
+    pub argocd_namespace: Option<String>,
     /// What one call to the server may take; `traffic::CALL_LIMIT` unless given.
     pub timeout: Option<Span>,
 }
@@ -93,6 +95,7 @@ impl Section for Config {
             container: self.container.clone(),
             restore: self.restore,
             gitops: self.gitops,
+            argocd: self.argocd_namespace.clone().unwrap_or_else(|| ARGOCD.to_owned()),
         }))
     }
 }

@@ -29,7 +29,7 @@ impl Rollout {
                 name("name")
             ));
         }
-        if let Some(owner) = gitops::owner(&snapshot.object) {
+        if let Some(owner) = gitops::owner(&snapshot.object, &self.argocd) {
             match self.gitops.about(&owner) {
                 Ok(warning) => found.warnings.push(warning),
                 Err(refusal) => found.refused.push(refusal),

@@ -27,10 +27,11 @@ use super::{
     access::{self, Needed},
     encoded,
     gitops::{self, Gitops},
+    truce,
 };
 use crate::{
     Check, Fault,
-    traffic::{Foreseen, Move, Observation, Preflight, Progress, Said, Shifter},
+    traffic::{Foreseen, Held, Move, Observation, Preflight, Progress, Said, Shifter},
 };
 
 pub struct Rollout {
@@ -41,6 +42,8 @@ pub struct Rollout {
     container: Option<String>,
     restore: Restore,
     gitops: Gitops,
+    /// Namespace of Argo CD's applications.
+    argocd: String,
 }
 
 /// How often a change is tried anew when the object changed in between, but not in what it asks for.
@@ -235,6 +238,14 @@ impl Rollout {
             return Ok(Preflight::AlreadyThere);
         }
         let mut found = self.standing(&snapshot);
+        if self.holds() && found.refused.is_empty() {
+            match truce::hold(&self.cluster, &snapshot.object, &self.argocd, "", true).await {
+                Err(fault) if !fault.passes() => {
+                    found.refused.push(format!("its owner can't be suspended: {fault}"))
+                }
+                other => drop(other?),
+            }
+        }
         match self.plan(&snapshot, wanted) {
             Ok(plan) => {
                 found.warnings.extend(plan.said.caveats);
@@ -321,6 +332,25 @@ impl Shifter for Rollout {
 
     async fn foresee(&self, wanted: &Move) -> Result<Foreseen, Fault> {
         self.cluster.within(self.beforehand(wanted)).await
+    }
+
+    fn holds(&self) -> bool {
+        self.gitops == Gitops::Suspend
+    }
+
+    async fn hold(&self, note: &str) -> Result<Vec<String>, Fault> {
+        let object = self.cluster.get(&self.path()).await?;
+        truce::hold(&self.cluster, &object, &self.argocd, note, false).await
+    }
+
+    async fn held(&self) -> Result<Vec<Held>, Fault> {
+        let object = self.cluster.get(&self.path()).await?;
+        truce::held(&self.cluster, &object, &self.argocd).await
+    }
+
+    async fn let_go(&self) -> Result<Vec<String>, Fault> {
+        let object = self.cluster.get(&self.path()).await?;
+        truce::let_go(&self.cluster, &object, &self.argocd).await
     }
 
     async fn check(&self) -> Vec<Check> {

@@ -15,7 +15,7 @@ use crate::{
         fleet::Fleet,
         kubernetes::{
             cluster::{Access, Cluster},
-            gitops::Gitops,
+            gitops::{ARGOCD, Gitops},
             is_name,
         },
         no_pods, two_pools,
@@ -41,6 +41,8 @@ pub struct Config<D> {
     pub container: Option<String>,
     #[serde(default)]
     pub gitops: Gitops,
+    /// Where Argo CD keeps its applications.
+    pub argocd_namespace: Option<String>,
     /// What one call to the server may take; `traffic::CALL_LIMIT` unless given.
     pub timeout: Option<Span>,
     #[serde(skip)]
@@ -89,6 +91,7 @@ impl<D: Dialect> Section for Config<D> {
             pools,
             container: self.container.clone(),
             gitops: self.gitops,
+            argocd: self.argocd_namespace.clone().unwrap_or_else(|| ARGOCD.to_owned()),
             instances: [format!("{} {}/{name}", resource.kind, self.namespace)],
             dialect: PhantomData,
         };

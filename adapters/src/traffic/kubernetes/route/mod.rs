@@ -26,10 +26,12 @@ use super::{
     Cluster, Patch,
     access::{self, Needed},
     gitops::{self, Gitops},
+    truce,
 };
 use crate::{
     Check, Fault,
     traffic::{
+        Held,
         fleet::{Caution, Reading, Vendor, Wrote},
         shares::spell,
     },
@@ -116,6 +118,8 @@ pub struct Route<D> {
     pools: BTreeMap<String, Backend>,
     container: Option<String>,
     gitops: Gitops,
+    /// Namespace of Argo CD's applications.
+    argocd: String,
     /// The one there is, for `Fleet`.
     instances: [String; 1],
     dialect: PhantomData<D>,
@@ -249,10 +253,13 @@ impl<D: Dialect> Vendor for Route<D> {
     async fn dry_run(&self, _: &str, now: &Reading, wanted: &Shares) -> Result<Vec<String>, Fault> {
         let seen = self.seen().await?;
         let mut warnings = Vec::new();
-        if let Some(owner) = gitops::owner(&seen.object) {
+        if let Some(owner) = gitops::owner(&seen.object, &self.argocd) {
             match self.gitops.about(&owner) {
                 Ok(warning) => warnings.push(warning),
                 Err(refusal) => return Err(Fault::Invalid(refusal)),
+            }
+            if self.holds() {
+                truce::hold(&self.cluster, &seen.object, &self.argocd, "", true).await?;
             }
         }
         match self.patch(&seen, wanted, true).await {
@@ -281,6 +288,22 @@ impl<D: Dialect> Vendor for Route<D> {
             }
         }
         Ok(())
+    }
+
+    fn holds(&self) -> bool {
+        self.gitops == Gitops::Suspend
+    }
+
+    async fn hold(&self, note: &str) -> Result<Vec<String>, Fault> {
+        truce::hold(&self.cluster, &self.get().await?.1, &self.argocd, note, false).await
+    }
+
+    async fn held(&self) -> Result<Vec<Held>, Fault> {
+        truce::held(&self.cluster, &self.get().await?.1, &self.argocd).await
+    }
+
+    async fn let_go(&self) -> Result<Vec<String>, Fault> {
+        truce::let_go(&self.cluster, &self.get().await?.1, &self.argocd).await
     }
 
     async fn also(&self) -> Vec<Check> {

@@ -44,6 +44,8 @@ pub struct Config {
     pub container: Option<String>,
     #[serde(default)]
     pub gitops: Gitops,
+    /// Where Argo CD keeps its applications.
+    pub argocd_namespace: Option<String>,
     /// What one call to the server may take; `traffic::CALL_LIMIT` unless given.
     pub timeout: Option<Span>,
 }
@@ -57,6 +59,7 @@ impl Config {
             pools: self.pools.clone(),
             container: self.container.clone(),
             gitops: self.gitops,
+            argocd_namespace: self.argocd_namespace.clone(),
             timeout: self.timeout,
             dialect: PhantomData,
         }

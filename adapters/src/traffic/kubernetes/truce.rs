@@ -1,0 +1,325 @@
+//! Makes whoever applies an object from Git stand still for a while, and lets them go on as before. What was, is kept on the very
+//! object that was changed, where it outlives lastgood's own memory and everybody can read it.
+//!
+//! The owner's own owners stand still as well, up to the topmost, and that one first: else the suspension itself would be put back.
+//!
+//! Formats: <https://argo-cd.readthedocs.io/en/stable/user-guide/auto_sync/>,
+//! <https://fluxcd.io/flux/components/kustomize/kustomizations/#suspend>, `…/helm/helmreleases/#suspend`,
+//! `…/image/imageupdateautomations/#suspend`.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{
+    Cluster, Patch,
+    gitops::{Applier, Owner, marked, owner},
+    list_of,
+};
+use crate::{Fault, traffic::Held};
+
+/// Where it is kept how things were: who asked, and what to put back.
+const KEPT: &str = "lastgood.io/held";
+const KEPT_AT: &str = "/metadata/annotations/lastgood.io~1held";
+/// Owners of owners that are looked at.
+const DEEPEST: usize = 8;
+/// How often a change is tried anew when the object changed in between.
+const TRIES: u32 = 5;
+
+/// Somebody who applies things from Git, as an object of the cluster.
+struct Found {
+    owner: Owner,
+    path: String,
+    object: Value,
+}
+
+fn versions(applier: &Applier) -> (&'static [&'static str], &'static str) {
+    match applier {
+        Applier::ArgoCd => (&["argoproj.io/v1alpha1"], "applications"),
+        Applier::Kustomization => {
+            (&["kustomize.toolkit.fluxcd.io/v1", "kustomize.toolkit.fluxcd.io/v1beta2"], "kustomizations")
+        }
+        Applier::HelmRelease => (
+            &[
+                "helm.toolkit.fluxcd.io/v2",
+                "helm.toolkit.fluxcd.io/v2beta2",
+                "helm.toolkit.fluxcd.io/v2beta1",
+            ],
+            "helmreleases",
+        ),
+        Applier::ImageAutomation => (
+            &[
+                "image.toolkit.fluxcd.io/v1",
+                "image.toolkit.fluxcd.io/v1beta2",
+                "image.toolkit.fluxcd.io/v1beta1",
+            ],
+            "imageupdateautomations",
+        ),
+        Applier::Unknown => (&[], ""),
+    }
+}
+
+async fn find(cluster: &Cluster, owner: Owner) -> Result<Found, Fault> {
+    let (versions, plural) = versions(&owner.applier);
+    for version in versions {
+        let path = format!("/apis/{version}/namespaces/{}/{plural}/{}", owner.namespace, owner.object);
+        if let Some(object) = cluster.find(&path).await? {
+            return Ok(Found { owner, path, object });
+        }
+    }
+    let advice = match owner.applier {
+        Applier::ArgoCd => "; set `argocd_namespace` to where Argo CD keeps its applications",
+        _ => "",
+    };
+    Err(Fault::NotFound(format!("{} is not in namespace {}{advice}", owner.name, owner.namespace)))
+}
+
+/// Everybody who would put a change of this object back, the topmost first; image automation, which would write Git anew, last.
+async fn chain(cluster: &Cluster, object: &Value, argocd: &str) -> Result<Vec<Found>, Fault> {
+    let mut all: Vec<Found> = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut next = owner(object, argocd);
+    // Flux' own Kustomization applies itself.
+    while let Some(owner) = next.take().filter(|owner| seen.insert(owner.name.clone())) {
+        if owner.applier == Applier::Unknown || all.len() == DEEPEST {
+            return Err(Fault::Invalid(format!(
+                "{} can't be suspended from here: {}",
+                owner.name, owner.pause
+            )));
+        }
+        let found = find(cluster, owner).await?;
+        // Its own controller writes its status: that is no owner.
+        next = marked(&found.object, argocd);
+        all.insert(0, found);
+    }
+    let automations = match all.last() {
+        Some(direct) if direct.owner.applier == Applier::Kustomization => {
+            automations(cluster, direct).await?
+        }
+        _ => Vec::new(),
+    };
+    all.extend(automations);
+    Ok(all)
+}
+
+/// Those that write the repository which this Kustomization applies.
+async fn automations(cluster: &Cluster, of: &Found) -> Result<Vec<Found>, Fault> {
+    let source = &of.object["spec"]["sourceRef"]["name"];
+    for version in versions(&Applier::ImageAutomation).0 {
+        let folder = format!("/apis/{version}/namespaces/{}/imageupdateautomations", of.owner.namespace);
+        let items = match cluster.list(&folder).await {
+            Err(Fault::NotFound(_)) => continue,
+            other => other?,
+        };
+        let ours = items.into_iter().filter(|item| item["spec"]["sourceRef"]["name"] == *source);
+        return Ok(ours
+            .map(|object| {
+                let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+                let owner = Owner::flux(Applier::ImageAutomation, &of.owner.namespace, &name);
+                Found { path: format!("{folder}/{name}"), owner, object }
+            })
+            .collect());
+    }
+    Ok(Vec::new())
+}
+
+impl Found {
+    fn kept(&self) -> Option<Value> {
+        serde_json::from_str(self.object["metadata"]["annotations"][KEPT].as_str()?).ok()
+    }
+
+    /// Who would put its own suspension back, and can't be suspended.
+    fn master(&self) -> Option<String> {
+        let owners = list_of(&self.object["metadata"]["ownerReferences"]);
+        let master =
+            owners.iter().find(|one| one["controller"] == true || one["kind"] == "ApplicationSet")?;
+        Some(format!(
+            "{} {} makes {} and would put its sync policy back: let it ignore differences in .spec.syncPolicy \
+             (ignoreApplicationDifferences), or revert in Git",
+            master["kind"].as_str().unwrap_or_default(),
+            master["name"].as_str().unwrap_or_default(),
+            self.owner.name
+        ))
+    }
+
+    /// Whether it goes on by itself now.
+    fn goes_on(&self) -> bool {
+        let spec = &self.object["spec"];
+        match self.owner.applier {
+            Applier::ArgoCd => {
+                let automated = &spec["syncPolicy"]["automated"];
+                // Version 3 can switch it off in place.
+                !automated.is_null() && automated["enabled"] != false
+            }
+            _ => spec["suspend"] != true,
+        }
+    }
+
+    fn still(&self, note: &str) -> Vec<Value> {
+        let spec = &self.object["spec"];
+        let (was, change) = match self.owner.applier {
+            Applier::ArgoCd => (
+                spec["syncPolicy"]["automated"].clone(),
+                json!({"op": "remove", "path": "/spec/syncPolicy/automated"}),
+            ),
+            _ => (spec["suspend"].clone(), json!({"op": "add", "path": "/spec/suspend", "value": true})),
+        };
+        let kept = json!({"note": note, "was": was}).to_string();
+        let keep = match self.object["metadata"]["annotations"].is_object() {
+            true => json!({"op": "add", "path": KEPT_AT, "value": kept}),
+            false => json!({"op": "add", "path": "/metadata/annotations", "value": {KEPT: kept}}),
+        };
+        vec![keep, change]
+    }
+
+    fn again(&self, kept: &Value) -> Vec<Value> {
+        let mut operations = vec![json!({"op": "remove", "path": KEPT_AT})];
+        if self.goes_on() {
+            // Somebody has let it go on already.
+            return operations;
+        }
+        let was = &kept["was"];
+        match (&self.owner.applier, was.is_null()) {
+            (Applier::ArgoCd, false) => {
+                if !self.object["spec"]["syncPolicy"].is_object() {
+                    operations.push(json!({"op": "add", "path": "/spec/syncPolicy", "value": {}}));
+                }
+                operations.push(json!({"op": "add", "path": "/spec/syncPolicy/automated", "value": was}));
+            }
+            (Applier::ArgoCd, true) => {}
+            (_, false) => operations.push(json!({"op": "add", "path": "/spec/suspend", "value": was})),
+            (_, true) => operations.push(json!({"op": "remove", "path": "/spec/suspend"})),
+        }
+        operations
+    }
+}
+
+/// Changes an object as it was read, and reads it anew when it was changed meanwhile. Nothing to change: done.
+async fn change(
+    cluster: &Cluster,
+    mut found: Found,
+    dry_run: bool,
+    operations: impl Fn(&Found) -> Option<Vec<Value>>,
+) -> Result<(), Fault> {
+    for attempt in 1.. {
+        let Some(mut wanted) = operations(&found) else { return Ok(()) };
+        let version = &found.object["metadata"]["resourceVersion"];
+        wanted.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}));
+        let wanted = Value::Array(wanted);
+        match cluster.patch(&found.path, &Patch { operations: &wanted, dry_run }).await {
+            Err(Fault::Conflict(_)) if attempt < TRIES => found.object = cluster.get(&found.path).await?,
+            other => return other.map(drop),
+        }
+    }
+    Ok(())
+}
+
+/// Everybody who applies the object stands still; who stood still before is left as found. The names of those that stand still for us.
+///
+/// # Errors
+/// Why one of them can't be made to. Those above it stand still then; asking again goes on.
+pub async fn hold(
+    cluster: &Cluster,
+    object: &Value,
+    argocd: &str,
+    note: &str,
+    dry_run: bool,
+) -> Result<Vec<String>, Fault> {
+    let mut names = Vec::new();
+    for found in chain(cluster, object, argocd).await? {
+        let (name, ours) = (found.owner.name.clone(), found.kept().is_some());
+        if !found.goes_on() {
+            names.extend(ours.then_some(name));
+            continue;
+        }
+        if let Some(why) = found.master() {
+            return Err(Fault::Invalid(why));
+        }
+        // What was kept before stays: it is how things were before anything was held.
+        let still = |found: &Found| {
+            let kept = found.kept().map(|_| found.still(note).split_off(1));
+            found.goes_on().then(|| kept.unwrap_or_else(|| found.still(note)))
+        };
+        change(cluster, found, dry_run, still).await?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Who stands still for us.
+///
+/// # Errors
+/// When that can't be read.
+pub async fn held(cluster: &Cluster, object: &Value, argocd: &str) -> Result<Vec<Held>, Fault> {
+    let mut all = Vec::new();
+    for found in chain(cluster, object, argocd).await? {
+        if found.kept().is_some() {
+            let danger = danger(cluster, &found, object).await?;
+            all.push(Held { who: found.owner.name.clone(), danger });
+        }
+    }
+    Ok(all)
+}
+
+/// Those that stand still for us go on as before, the topmost last. Their names.
+///
+/// # Errors
+/// Why one of them could not be let go; asking again goes on.
+pub async fn let_go(cluster: &Cluster, object: &Value, argocd: &str) -> Result<Vec<String>, Fault> {
+    let mut names = Vec::new();
+    for found in chain(cluster, object, argocd).await?.into_iter().rev() {
+        if found.kept().is_some() {
+            names.push(found.owner.name.clone());
+            change(cluster, found, false, |found| found.kept().map(|kept| found.again(&kept))).await?;
+        }
+    }
+    Ok(names)
+}
+
+/// What would happen to the object if its owner went on now, as far as that can be told.
+async fn danger(cluster: &Cluster, found: &Found, object: &Value) -> Result<Option<String>, Fault> {
+    let who = &found.owner.name;
+    match found.owner.applier {
+        // Comparing goes on while synchronisation is off.
+        Applier::ArgoCd => {
+            let (kind, name) = (&object["kind"], &object["metadata"]["name"]);
+            let resources = list_of(&found.object["status"]["resources"]);
+            let ours = resources.iter().find(|one| one["kind"] == *kind && one["name"] == *name);
+            let differs = ours.is_some_and(|one| one["status"] == "OutOfSync");
+            Ok(differs.then(|| format!("Git still differs from what runs: {who} would apply it again")))
+        }
+        Applier::Kustomization => {
+            let Some(applied) = found.object["status"]["lastAppliedRevision"].as_str() else {
+                return Ok(None);
+            };
+            let now = revision(cluster, found).await?;
+            let same = now.as_deref() == Some(applied);
+            Ok(same.then(|| {
+                format!("Git is still at {applied}, which {who} applied before: it would apply that again")
+            }))
+        }
+        Applier::HelmRelease | Applier::ImageAutomation | Applier::Unknown => Ok(None),
+    }
+}
+
+/// Of the source that a Kustomization applies.
+async fn revision(cluster: &Cluster, of: &Found) -> Result<Option<String>, Fault> {
+    let source = &of.object["spec"]["sourceRef"];
+    let namespace = source["namespace"].as_str().unwrap_or(&of.owner.namespace);
+    let (Some(kind), Some(name)) = (source["kind"].as_str(), source["name"].as_str()) else {
+        return Ok(None);
+    };
+    let plural = match kind {
+        "GitRepository" => "gitrepositories",
+        "OCIRepository" => "ocirepositories",
+        "Bucket" => "buckets",
+        _ => return Ok(None),
+    };
+    for version in ["v1", "v1beta2"] {
+        let path = format!("/apis/source.toolkit.fluxcd.io/{version}/namespaces/{namespace}/{plural}/{name}");
+        if let Some(found) = cluster.find(&path).await? {
+            return Ok(found["status"]["artifact"]["revision"].as_str().map(str::to_owned));
+        }
+    }
+    Ok(None)
+}
