@@ -25,7 +25,7 @@ mod text;
 pub mod traefik;
 
 pub use kubernetes::{
-    rollout as kubernetes_rollout,
+    discover, rollout as kubernetes_rollout,
     rollout::argo as argo_rollouts,
     route::{
         gateway as gateway_api, ingress_nginx, istio, service as kubernetes_service, traefik as traefik_crd,

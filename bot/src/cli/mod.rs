@@ -4,6 +4,7 @@
 mod check;
 mod context;
 mod demo;
+mod discover;
 mod gate;
 mod health;
 mod incident;
@@ -52,6 +53,8 @@ enum Command {
     Rollback(rollback::Rollback),
     /// Checks the configuration, and asks everything in it whether it can be reached.
     Check,
+    /// Lists what runs in a namespace of Kubernetes, as a configuration to start from.
+    Discover(discover::Args),
     /// Records a deployment, so that it can be found, judged and returned to.
     Record(record::Args),
     /// Lists what was deployed to a service, newest first, with its marks.
@@ -88,6 +91,7 @@ impl Cli {
             Command::Demo(asked) => demo::run(asked).await,
             Command::Rollback(asked) => rollback::run(&context, asked).await,
             Command::Check => check::run(&context).await,
+            Command::Discover(args) => discover::run(args).await,
             Command::Record(args) => record::run(&context, args).await,
             Command::Releases(args) => releases::run(&context, args).await,
             Command::Mark(args) => mark::run(&context, args).await,

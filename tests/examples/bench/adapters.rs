@@ -37,7 +37,7 @@ const RUNS: usize = 7;
 const PER_SECOND: u32 = 500;
 const CALM: usize = 100;
 const LIMIT: Duration = Duration::from_secs(30);
-const HOUR: i64 = 3_600_000;
+pub const HOUR: i64 = 3_600_000;
 
 pub async fn measure(table: &mut Table) {
     one::<rigs::haproxy::ByMap>(table, "haproxy, map").await;
@@ -107,8 +107,8 @@ async fn approved(mut rig: impl Rig) -> Duration {
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(executor.run(stopped));
     let now = engine.now();
-    record(&engine, "v1", "green", now - 2 * HOUR).await;
-    record(&engine, "v2", "blue", now - HOUR).await;
+    record(&engine, "v1", Some("green"), now - 2 * HOUR).await;
+    record(&engine, "v2", Some("blue"), now - HOUR).await;
 
     let customers = customers(&rig);
     calm(&customers).await;
@@ -129,7 +129,7 @@ async fn approved(mut rig: impl Rig) -> Duration {
     took
 }
 
-async fn reaches(engine: &Engine, id: RollbackId, wanted: impl Fn(&Phase) -> bool) -> u32 {
+pub async fn reaches(engine: &Engine, id: RollbackId, wanted: impl Fn(&Phase) -> bool) -> u32 {
     poll_async("the run", LIMIT, || async {
         let saved = stored::get(engine.store.reader(), id).await.unwrap().unwrap().state;
         if let Phase::Escalated { why } = &saved.phase {
@@ -140,12 +140,12 @@ async fn reaches(engine: &Engine, id: RollbackId, wanted: impl Fn(&Phase) -> boo
     .await
 }
 
-async fn record(engine: &Engine, version: &str, pool: &str, at: i64) {
+pub async fn record(engine: &Engine, version: &str, pool: Option<&str>, at: i64) {
     let artifact = artifact(version);
     let release = NewRelease {
         service: "checkout".into(),
         phase: ReleasePhase::Live,
-        pool: Some(pool.to_owned()),
+        pool: pool.map(str::to_owned),
         at,
         by: None,
         url: None,
@@ -174,6 +174,11 @@ fn service(rig: &mut impl Rig) -> Service {
         };
         pools.insert(pool.to_owned(), built);
     }
+    Service { pools, needs_pool: true, ..bare(rig.adapter()) }
+}
+
+/// Without pools, observed by nothing.
+pub fn bare(shifter: Arc<dyn lastgood_adapters::traffic::Shifter>) -> Service {
     Service {
         id: "checkout".into(),
         environment: "bench".into(),
@@ -187,11 +192,11 @@ fn service(rig: &mut impl Rig) -> Service {
         min_bake: 600_000,
         suspect_within: 24 * HOUR,
         tolerance: Tolerance::default(),
-        needs_pool: true,
+        needs_pool: false,
         must_pull: false,
-        shifter: rig.adapter(),
+        shifter,
         registry: None,
-        pools,
+        pools: Default::default(),
         health: vec![],
         metrics: vec![],
         pagers: vec![],

@@ -4,6 +4,7 @@
 mod adapters;
 mod floor;
 mod growth;
+mod pods;
 mod program;
 mod rollbacks;
 mod spy;
@@ -34,6 +35,9 @@ fn main() {
         }
         if wanted("adapters") {
             adapters::measure(&mut table).await;
+        }
+        if wanted("pods") {
+            pods::measure(&mut table).await;
         }
         if wanted("lookup") {
             growth::lookup(&mut table).await;

@@ -3,6 +3,7 @@
 
 mod access;
 mod cluster;
+pub mod discover;
 mod gitops;
 mod image;
 pub mod rollout;

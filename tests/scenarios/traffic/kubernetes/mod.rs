@@ -1,6 +1,7 @@
 //! Rollouts on a real API server with its real controllers.
 
 mod argo;
+mod many;
 mod rollout;
 mod routes;
 mod traps;

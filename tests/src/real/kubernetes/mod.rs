@@ -144,6 +144,25 @@ impl Kubernetes {
         self.folder.path().join("lastgood")
     }
 
+    /// With which everything may be done.
+    pub fn admins_kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("admin")
+    }
+
+    /// So many more Deployments in the namespace, which want no pods.
+    pub async fn crowd(&self, many: usize, image: &str) {
+        use futures_util::StreamExt as _;
+        const AT_ONCE: usize = 16;
+        let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments");
+        let each = (0..many).map(|number| {
+            let mut object = deployment(0, image, &json!([]));
+            object["metadata"]["name"] = format!("crowd-{number}").into();
+            let path = &path;
+            async move { self.create(path, &object).await }
+        });
+        futures_util::stream::iter(each).buffer_unordered(AT_ONCE).for_each(|_| async {}).await;
+    }
+
     /// With the credentials of somebody who may only look.
     pub fn readers_kubeconfig(&self) -> PathBuf {
         self.folder.path().join("reader")

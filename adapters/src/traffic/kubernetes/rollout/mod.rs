@@ -18,9 +18,10 @@ use lastgood_core::{Artifact, Shares};
 use serde_json::Value;
 
 pub use self::config::{Config, Restore};
+pub(super) use self::workload::Kind;
 use self::{
     snapshot::{Pod, Snapshot},
-    workload::{Kind, Workload},
+    workload::Workload,
 };
 use super::{
     Cluster, Patch,
