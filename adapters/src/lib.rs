@@ -6,6 +6,7 @@ pub mod check;
 pub mod client;
 pub mod duration;
 pub mod fault;
+pub mod forge;
 pub mod metrics;
 pub mod pager;
 pub mod probe;

@@ -11,7 +11,10 @@ use lastgood_tests::{
         Kubernetes, NAMESPACE, deployment, image,
         nodes::{Manner, Nodes},
     },
-    standin::argo_cd::{APPLICATION, ArgoCd},
+    standin::{
+        argo_cd::{APPLICATION, ArgoCd},
+        forge::{FILE, Forge, TOKEN},
+    },
 };
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
@@ -223,6 +226,38 @@ async fn argo_cd_stands_still_until_git_is_right_again() {
     let automated = json!({"prune": true, "selfHeal": true});
     assert_eq!(application["spec"]["syncPolicy"]["automated"], automated);
     assert!(application["metadata"]["annotations"]["lastgood.io/held"].is_null(), "{application}");
+    pods.all_run("v2.4.0", 2).await;
+    pods.world.ends().await;
+}
+
+/// The rollback is a change of Git: nothing moves before somebody merges it, and then Argo CD moves it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revert_in_git_is_the_shift_when_it_is_merged() {
+    let manifest = |version: &str| format!("containers:\n- name: app\n  image: {}\n", image(version));
+    let forge = Forge::start(&manifest("v2.4.1")).await;
+    let token = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(token.path(), TOKEN).unwrap();
+    let more = format!(
+        "gitops = 'pull-request'\nrevert = {{ forge = 'github', repository = 'shop/deploy', file = '{FILE}', \
+         token = {{ file = '{}' }}, url = '{}' }}",
+        token.path().display(),
+        forge.url("github")
+    );
+    let mut pods = Pods::with(2, &more).await;
+    let git = |version: &str| json!([{"name": "app", "image": image(version), "env": env("new")}]);
+    let argo = ArgoCd::start(&pods.cluster, git("v2.4.1")).await;
+    pods.all_run("v2.4.1", 2).await;
+    pods.nodes.ill("v2.4.1");
+    pods.alert().await;
+    pods.world.reads("its change is proposed, and traffic moves when somebody merges it").await;
+    pods.world.presses(&pods.world.ana, "Roll back to v2.4.0").await;
+    pods.world.reads("waits for somebody to merge https://git.example.com/").await;
+    let [(branch, title)] = &forge.open()[..] else { panic!("{:?}", forge.open()) };
+    assert_eq!(title, "RB-1: back to v2.4.0");
+    pods.all_run("v2.4.1", 2).await;
+    assert_eq!(forge.merge(branch), manifest("v2.4.0"));
+    argo.push(git("v2.4.0"));
+    pods.world.run_ends(1, "recovered").await;
     pods.all_run("v2.4.0", 2).await;
     pods.world.ends().await;
 }

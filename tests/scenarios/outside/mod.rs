@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 mod alerts;
+mod forge;
 mod pagerduty;
 mod probe;
 mod prometheus;

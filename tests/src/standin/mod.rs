@@ -6,6 +6,7 @@ pub mod argo_rollouts;
 pub mod chat;
 pub mod data_plane;
 pub mod discord;
+pub mod forge;
 mod losses;
 pub mod pagerduty;
 pub mod shifter;

@@ -15,6 +15,8 @@ pub enum Gitops {
     Ignore,
     /// Make its owner stand still until the incident closes.
     Suspend,
+    /// Change Git instead, by a proposal that people merge.
+    PullRequest,
 }
 
 impl Gitops {
@@ -26,6 +28,7 @@ impl Gitops {
         let who = format!("{} applies it from Git, and may put this rollback back", owner.name);
         match self {
             Self::Ignore => Ok(who),
+            Self::PullRequest => Ok(format!("{} applies it from Git", owner.name)),
             Self::Suspend if owner.applier == Applier::Unknown => {
                 Err(format!("{who}; it can't be suspended from here: {}", owner.pause))
             }

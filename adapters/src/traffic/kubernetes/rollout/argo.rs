@@ -75,6 +75,9 @@ impl Section for Config {
     }
 
     fn build(&self, _service: &str, _http: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
+        if self.gitops == Gitops::PullRequest {
+            return Err(BuildError::invalid("gitops", "pull-request is for kubernetes-rollout: use suspend"));
+        }
         for (key, name) in [("namespace", &self.namespace), ("rollout", &self.rollout)] {
             if !is_name(name) {
                 return Err(BuildError::invalid(key, format!("{name:?} is not a name")));
@@ -88,6 +91,7 @@ impl Section for Config {
             container: self.container.clone(),
             restore: self.restore,
             gitops: self.gitops,
+            revert: None,
             argocd: self.argocd_namespace.clone().unwrap_or_else(|| ARGOCD.to_owned()),
         }))
     }

@@ -9,6 +9,8 @@ use super::{Rollout, workload::Kind};
 use crate::{
     BuildError,
     duration::Span,
+    forge,
+    secret::Source,
     traffic::{
         Section, Shifter,
         kubernetes::{
@@ -39,6 +41,8 @@ pub struct Config {
     pub gitops: Gitops,
     /// Where Argo CD keeps its applications.
     pub argocd_namespace: Option<String>,
+    /// Where going back is proposed, with `gitops = "pull-request"`.
+    pub revert: Option<forge::Config>,
     /// What one call to the server may take; `traffic::CALL_LIMIT` unless given.
     pub timeout: Option<Span>,
 }
@@ -72,7 +76,11 @@ impl Section for Config {
         true
     }
 
-    fn build(&self, _service: &str, _http: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
+    fn secrets(&self) -> Vec<(&'static str, &Source)> {
+        self.revert.iter().map(|revert| ("revert", &revert.token)).collect()
+    }
+
+    fn build(&self, _service: &str, http: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
         let written = self.workload.split_once('/').and_then(|(kind, name)| {
             let kind = Kind::ALL.into_iter().find(|one| one.word() == kind)?;
             is_name(name).then(|| (kind, name.to_owned()))
@@ -87,6 +95,19 @@ impl Section for Config {
         if !is_name(&self.namespace) {
             return Err(BuildError::invalid("namespace", format!("{:?} is not a name", self.namespace)));
         }
+        let revert = match (&self.revert, self.gitops) {
+            (Some(revert), Gitops::PullRequest) => Some(revert.build(self.timeout, http)?),
+            (None, Gitops::PullRequest) => {
+                return Err(BuildError::invalid(
+                    "gitops",
+                    "pull-request needs `revert`: which file of which repository",
+                ));
+            }
+            (Some(_), _) => {
+                return Err(BuildError::invalid("revert", "it is used with gitops = \"pull-request\" only"));
+            }
+            (None, _) => None,
+        };
         Ok(Arc::new(Rollout {
             cluster: Cluster::new(self.cluster.clone(), self.timeout)?,
             namespace: self.namespace.clone(),
@@ -95,6 +116,7 @@ impl Section for Config {
             container: self.container.clone(),
             restore: self.restore,
             gitops: self.gitops,
+            revert,
             argocd: self.argocd_namespace.clone().unwrap_or_else(|| ARGOCD.to_owned()),
         }))
     }

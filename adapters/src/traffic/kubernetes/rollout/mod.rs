@@ -7,11 +7,12 @@ mod config;
 mod hazards;
 mod judge;
 mod plan;
+mod revert;
 mod revisions;
 mod snapshot;
 mod workload;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lastgood_core::{Artifact, Shares};
@@ -20,6 +21,7 @@ use serde_json::Value;
 pub use self::config::{Config, Restore};
 pub(super) use self::workload::Kind;
 use self::{
+    revert::Standing,
     snapshot::{Pod, Snapshot},
     workload::Workload,
 };
@@ -32,6 +34,7 @@ use super::{
 };
 use crate::{
     Check, Fault,
+    forge::Forge,
     traffic::{Foreseen, Held, Move, Observation, Preflight, Progress, Said, Shifter},
 };
 
@@ -45,6 +48,8 @@ pub struct Rollout {
     gitops: Gitops,
     /// Namespace of Argo CD's applications.
     argocd: String,
+    /// Where going back is proposed, instead of being written.
+    revert: Option<Arc<dyn Forge>>,
 }
 
 /// How often a change is tried anew when the object changed in between, but not in what it asks for.
@@ -247,6 +252,9 @@ impl Rollout {
                 other => drop(other?),
             }
         }
+        if let Some(forge) = &self.revert {
+            return self.can_be_proposed(&**forge, &snapshot, wanted, found).await;
+        }
         match self.plan(&snapshot, wanted) {
             Ok(plan) => {
                 found.warnings.extend(plan.said.caveats);
@@ -279,9 +287,39 @@ impl Rollout {
         })
     }
 
+    /// Whether the file can be changed so that it leads to the target.
+    async fn can_be_proposed(
+        &self,
+        forge: &dyn Forge,
+        snapshot: &Snapshot,
+        wanted: &Move,
+        mut found: hazards::Found,
+    ) -> Result<Preflight, Fault> {
+        match self.change_of(forge, snapshot, wanted).await {
+            Ok(_) => found.warnings.push(format!(
+                "{}: its change is proposed, and traffic moves when somebody merges it",
+                forge.name()
+            )),
+            Err(fault) if !fault.passes() => found.refused.push(fault.to_string()),
+            Err(fault) => return Err(fault),
+        }
+        Ok(match found.refused.is_empty() {
+            true => Preflight::Ready { warnings: found.warnings },
+            false => Preflight::Refused { reasons: found.refused },
+        })
+    }
+
     async fn how_far(&self, wanted: &Move) -> Result<Progress, Fault> {
         let target = self.target(wanted).map_err(|why| self.invalid(&why))?;
         let snapshot = self.read().await?;
+        if let Some(forge) = self.revert.as_ref().filter(|_| !Self::asks_for(&snapshot, target)) {
+            let seen = self.seen(&snapshot)?;
+            match self.standing_of(&**forge, &snapshot, wanted).await? {
+                Standing::Waiting(detail) => return Ok(Progress::Moving { seen, detail }),
+                Standing::Closed(detail) => return Ok(Progress::Failed { seen, detail }),
+                Standing::Nothing => {}
+            }
+        }
         let judged = self.judged(&snapshot, target)?;
         if !matches!(judged, Progress::Moving { .. }) {
             return Ok(judged);
@@ -294,6 +332,13 @@ impl Rollout {
     async fn beforehand(&self, wanted: &Move) -> Result<Foreseen, Fault> {
         let snapshot = self.read().await?;
         let found = self.standing(&snapshot);
+        if let Some(forge) = &self.revert {
+            // Nothing of the template is written.
+            let proposed =
+                "its change is proposed, and traffic moves when somebody merges it; only the image goes back";
+            let notes = found.warnings.into_iter().chain([format!("{}: {proposed}", forge.name())]).collect();
+            return Ok(Foreseen { caveats: found.refused, notes });
+        }
         let mut said = match self.plan(&snapshot, wanted) {
             Ok(plan) => plan.said,
             Err(reason) => Foreseen { caveats: vec![reason], notes: Vec::new() },
@@ -319,8 +364,15 @@ impl Shifter for Rollout {
     }
 
     // The caller bounds it: a change that is cut off may have been made.
-    async fn apply(&self, wanted: &Move, _said: &Said) -> Result<(), Fault> {
-        self.change(wanted).await
+    async fn apply(&self, wanted: &Move, said: &Said) -> Result<(), Fault> {
+        let Some(forge) = &self.revert else { return self.change(wanted).await };
+        let snapshot = self.read().await?;
+        if Self::asks_for(&snapshot, self.target(wanted).map_err(|why| self.invalid(&why))?) {
+            return Ok(());
+        }
+        let proposed = forge.propose(&self.change_of(&**forge, &snapshot, wanted).await?).await?;
+        said.send_replace(format!("waits for somebody to merge {}", proposed.url));
+        Ok(())
     }
 
     async fn progress(&self, wanted: &Move) -> Result<Progress, Fault> {

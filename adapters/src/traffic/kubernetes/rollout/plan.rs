@@ -84,6 +84,11 @@ impl Rollout {
             .ok_or_else(|| format!("which digest {target} is can't be told: no pod and no template names it"))
     }
 
+    /// The target's whole digest.
+    pub(super) fn whole(&self, snapshot: &Snapshot, wanted: &Move) -> Result<Digest, String> {
+        self.digest(snapshot, self.target(wanted)?, wanted)
+    }
+
     pub(super) fn operations(
         &self,
         snapshot: &Snapshot,
@@ -111,7 +116,7 @@ impl Rollout {
 }
 
 /// What an image may be tagged with (OCI distribution, "tag").
-fn is_tag(text: &str) -> bool {
+pub(super) fn is_tag(text: &str) -> bool {
     let first = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
     first
         && text.len() <= 128

@@ -67,6 +67,9 @@ impl<D: Dialect> Section for Config<D> {
 
     fn build(&self, _service: &str, _http: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
         two_pools(&self.pools)?;
+        if self.gitops == Gitops::PullRequest {
+            return Err(BuildError::invalid("gitops", "pull-request is for kubernetes-rollout: use suspend"));
+        }
         if !is_name(&self.namespace) {
             return Err(BuildError::invalid("namespace", format!("{:?} is not a name", self.namespace)));
         }
