@@ -120,8 +120,17 @@ pub struct Foreseen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     pub who: String,
-    /// What letting them go on would do to the move now.
+    /// What letting them go on would do to the move now, or that this can't be told. None: nothing, which is known.
     pub danger: Option<String>,
+}
+
+/// What came of letting go those who stood still.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LetGo {
+    /// Who goes on as before.
+    pub on: Vec<String>,
+    /// Who still stands still, with for whom.
+    pub still: Vec<String>,
 }
 
 /// Whether a move can happen. Found before anything is changed.
@@ -199,29 +208,37 @@ pub trait Shifter: Send + Sync {
         false
     }
 
-    /// Makes them stand still, before a move; who did already is left as found. What was, is remembered outside of this process.
-    /// `note` says for what. Their names; a repetition gives the same.
+    /// Who would be made to stand still, and can be. Changes nothing.
+    ///
+    /// # Errors
+    /// As `hold`.
+    async fn would_hold(&self) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// Makes them stand still, before a move; whom a person has made to is left as found. What was, and for whom (`holder`), is
+    /// remembered outside of this process. Their names; a repetition gives the same.
     ///
     /// # Errors
     /// As `apply`: the move must not be made then.
-    async fn hold(&self, _note: &str) -> Result<Vec<String>, Fault> {
+    async fn hold(&self, _holder: &str) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
     }
 
-    /// Who stands still for us. Changes nothing.
+    /// Who stands still for `holder`. Changes nothing.
     ///
     /// # Errors
     /// As `observe`.
-    async fn held(&self) -> Result<Vec<Held>, Fault> {
+    async fn held(&self, _holder: &str) -> Result<Vec<Held>, Fault> {
         Ok(Vec::new())
     }
 
-    /// Lets those go on that stand still for us, as they were before. Their names.
+    /// Lets those go on that stand still for `holder`, and for nobody else, as they were before.
     ///
     /// # Errors
     /// As `apply`; a repetition goes on where it ended.
-    async fn let_go(&self) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
+    async fn let_go(&self, _holder: &str) -> Result<LetGo, Fault> {
+        Ok(LetGo::default())
     }
 
     /// Connections and permissions, a line each, for `lastgood check`. Changes nothing.

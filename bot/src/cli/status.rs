@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Context, Ended, incident,
-    output::{self, say},
+    output::{self, plain, say},
 };
 use crate::store;
 
@@ -32,11 +32,14 @@ pub async fn run(context: &Context, args: Args) -> Ended {
     }
     let mut incidents = store::incidents::list(db, false).await?;
     incidents.retain(|incident| concerns(&incident.service));
+    let mut truces = store::truces::in_force(db).await?;
+    truces.retain(|truce| concerns(&truce.service));
     let unfinished = store::effects::unfinished(db).await?;
     if args.json {
         output::json(&json!({
             "rollbacks": runs.iter().map(incident::run_for_programs).collect::<Vec<_>>(),
             "incidents": incidents.iter().map(incident::for_programs).collect::<Vec<_>>(),
+            "suspended": truces.iter().map(|of| json!({"service": of.service, "rollback": of.rollback.to_string(), "who": of.who})).collect::<Vec<_>>(),
             "unfinished_effects": unfinished,
         }))?;
         return Ok(ExitCode::SUCCESS);
@@ -49,6 +52,15 @@ pub async fn run(context: &Context, args: Args) -> Ended {
         [] => "no incident is open".to_owned(),
         incidents => incident::rows(incidents),
     };
-    say(format!("{runs}\n\n{incidents}"))?;
+    let mut text = format!("{runs}\n\n{incidents}");
+    for truce in &truces {
+        text += &format!(
+            "\n\n{} is suspended since {}, for {}",
+            plain(&truce.who),
+            truce.rollback,
+            truce.service
+        );
+    }
+    say(text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -56,6 +56,21 @@ impl Desk {
                 commander: newest.and_then(|saved| saved.state.commander),
             });
         }
+        // Whose incident is closed, and who still stands still: somebody forgot.
+        for truce in store::truces::in_force(db).await? {
+            let incident = store::incidents::of_thread(db, truce.thread).await?;
+            if incident.is_some_and(|incident| incident.closed_at.is_none()) {
+                continue;
+            }
+            all.push(Listed {
+                name: truce.who,
+                link: self.link_to(truce.thread, &truce.service).await?,
+                service: truce.service,
+                word: "suspended",
+                since: truce.at,
+                commander: None,
+            });
+        }
         Ok(all)
     }
 

@@ -57,7 +57,7 @@ impl Engine {
                     }
                 }
             }
-            // A refusal means that there is nobody to resume, or that somebody is at it.
+            // A refusal means that there is nobody to resume, or that somebody is at it: no run of the thread is active here.
             drop(self.ask_to_resume(tx, incident.thread, false, by).await?);
             if let Some(state) = newest {
                 tx.redraw(state.id).await?;

@@ -54,20 +54,15 @@ impl Engine {
             State::Resuming => return Ok(Err(format!("{} is being resumed just now", truce.who))),
             State::Held | State::Warned | State::Failed => {}
         }
-        if let Some(saved) = tx.active_rollback(&truce.service).await? {
+        if let Some(saved) = tx.newest_rollback_in(thread).await?.filter(|saved| saved.state.active()) {
             let id = saved.state.id;
-            return Ok(Err(format!("{id} is still running: {} is resumed when it has ended", truce.who)));
+            return Ok(Err(format!("{id} is still running: ask again when it has ended")));
         }
         let at = self.now();
-        if tx.held_elsewhere(&truce.service, thread).await? {
-            let why = "another incident of the service is open, and needs it";
-            tx.set_truce(thread, State::Resumed, why, Some(by), at).await?;
-        } else {
-            tx.set_truce(thread, State::Resuming, "", Some(by), at).await?;
-            let request = Request { effect: Effect::Resume { anyway, by: by.clone() }, after: 0 };
-            let id = format!("{}/resume/{}", truce.rollback, truce.revision);
-            tx.add_effect(&id, truce.rollback, &truce.service, &request, at, None).await?;
-        }
+        tx.set_truce(thread, State::Resuming, "", Some(by), at).await?;
+        let request = Request { effect: Effect::Resume { anyway, by: by.clone() }, after: 0 };
+        let id = format!("{}/resume/{}", truce.rollback, truce.revision);
+        tx.add_effect(&id, truce.rollback, &truce.service, &request, at, None).await?;
         redraw(tx, thread, truce.rollback).await?;
         Ok(Ok(()))
     }

@@ -76,6 +76,17 @@ pub async fn of_thread(db: &AnyPool, thread: ThreadId) -> Result<Option<Truce>> 
     row.map(decode).transpose()
 }
 
+/// Those in force, the oldest first.
+///
+/// # Errors
+/// As the database says.
+pub async fn in_force(db: &AnyPool) -> Result<Vec<Truce>> {
+    let sql = "SELECT thread, service, rollback, who, state, detail, actor, at, revision FROM truces \
+               WHERE state <> 'resumed' ORDER BY at LIMIT 200";
+    let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(db).await?;
+    rows.into_iter().map(decode).collect()
+}
+
 impl Tx {
     /// # Errors
     /// As the database says.
@@ -129,16 +140,5 @@ impl Tx {
             .execute(self.conn())
             .await?;
         Ok(())
-    }
-
-    /// Whether another thread of the service needs them to stand still.
-    ///
-    /// # Errors
-    /// As the database says.
-    pub async fn held_elsewhere(&mut self, service: &ServiceId, thread: ThreadId) -> Result<bool> {
-        let sql = "SELECT COUNT(*) FROM truces WHERE service = $1 AND thread <> $2 AND state <> 'resumed'";
-        let others: i64 =
-            sqlx::query_scalar(sql).bind(service.0.clone()).bind(thread.0).fetch_one(self.conn()).await?;
-        Ok(others > 0)
     }
 }

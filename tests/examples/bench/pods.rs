@@ -40,6 +40,16 @@ struct Took {
     replaced: Duration,
 }
 
+impl Took {
+    fn patched(&self) -> Duration {
+        self.patched
+    }
+
+    fn replaced(&self) -> Duration {
+        self.replaced
+    }
+}
+
 pub async fn measure(table: &mut Table) {
     assert!(
         Command::new("kubectl").arg("version").arg("--client").output().is_ok(),
@@ -58,13 +68,17 @@ pub async fn measure(table: &mut Table) {
         deploy(&cluster).await;
         them.push(undone(&cluster).await);
     }
-    let sample = |of: &[Took], which: fn(&Took) -> Duration| Sample::times(of.iter().map(which));
-    let parts: [(&str, fn(&Took) -> Duration); 2] =
-        [("first patch", |took| took.patched), ("all 10 replicas on the target", |took| took.replaced)];
-    for (what, which) in parts {
-        let by_hand = sample(&them, which).p50();
+    for (what, which) in
+        [("first patch", Took::patched as fn(&Took) -> _), ("all 10 replicas on the target", Took::replaced)]
+    {
+        let by_hand = Sample::times(them.iter().map(which)).p50();
         let figure = format!("approval → {what}, ms");
-        table.add(&figure, &sample(&us, which), None, Some(("kubectl rollout undo", by_hand)));
+        table.add(
+            &figure,
+            &Sample::times(us.iter().map(which)),
+            None,
+            Some(("kubectl rollout undo", by_hand)),
+        );
     }
     let shifter = shifter(&cluster).await;
     let alone = reading(&*shifter).await;

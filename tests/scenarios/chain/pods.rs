@@ -201,7 +201,7 @@ async fn argo_cd_stands_still_until_git_is_right_again() {
     pods.nodes.ill("v2.4.1");
     pods.alert().await;
     pods.world
-        .reads("Argo CD application shop applies it from Git: it is suspended until the incident closes")
+        .reads("applied from Git: Argo CD application shop will be suspended until the incident closes")
         .await;
     pods.world.presses(&pods.world.ana, "Roll back to v2.4.0").await;
     pods.world.run_ends(1, "recovered").await;

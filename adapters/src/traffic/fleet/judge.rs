@@ -59,8 +59,10 @@ pub fn picture(asked: &[Asked<'_>]) -> Result<Observation, Fault> {
         return Err(fault.unwrap_or_else(|| Fault::Unavailable("no instance was asked".to_owned())));
     };
     seen.unreachable = asked.iter().filter_map(Asked::unreachable).collect();
+    let torn = readings(asked).find_map(|(_, reading)| reading.torn.clone());
     seen.disagreement = (!differing.is_empty())
-        .then(|| format!("{instance} gives {}, but {}", spell(shares), differing.join(", ")));
+        .then(|| format!("{instance} gives {}, but {}", spell(shares), differing.join(", ")))
+        .or(torn);
     Ok(seen)
 }
 
@@ -73,7 +75,8 @@ fn remarks(instance: &str, reading: &Reading) -> Vec<String> {
 
 /// What one reading says about the move.
 pub fn findings(reading: &Reading, wanted: &Shares) -> Findings {
-    let mut found = Findings { reasons: reading.strange.clone(), warnings: Vec::new() };
+    let reasons = reading.strange.iter().chain(&reading.torn).cloned().collect();
+    let mut found = Findings { reasons, warnings: Vec::new() };
     if let Some((to, why)) = reading.coming.as_ref().filter(|(to, _)| !near(to, wanted)) {
         found.warnings.push(format!("it was told {} and has not taken that over: {why}", spell(to)));
     }
@@ -147,6 +150,9 @@ pub fn progress(asked: &[Asked<'_>], wanted: &Move, seen: Observation) -> Progre
                 return Progress::Failed { seen, detail };
             }
             None => {}
+        }
+        if let Some(torn) = &reading.torn {
+            return Progress::Failed { seen, detail: format!("{name}: {torn}") };
         }
         if !near(&reading.shares, &wanted.shares) {
             let detail = format!("{name} gives {}", spell(&reading.shares));

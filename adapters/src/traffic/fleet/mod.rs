@@ -20,7 +20,9 @@ pub use self::{
     judge::by_pool,
     reading::{Caution, Pool, Reading},
 };
-use super::{Held, Move, Observation, Preflight, Progress, Said, Shifter, Unreachable, shares};
+use super::{
+    Foreseen, Held, LetGo, Move, Observation, Preflight, Progress, Said, Shifter, Unreachable, shares,
+};
 use crate::{Check, Fault};
 
 /// Set before the first byte of a change leaves: from then on a missing answer is an unknown outcome.
@@ -70,11 +72,19 @@ pub trait Vendor: Send + Sync + 'static {
         false
     }
 
+    /// As `Shifter::would_hold`.
+    ///
+    /// # Errors
+    /// As that.
+    async fn would_hold(&self) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+
     /// As `Shifter::hold`.
     ///
     /// # Errors
     /// As that.
-    async fn hold(&self, _note: &str) -> Result<Vec<String>, Fault> {
+    async fn hold(&self, _holder: &str) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
     }
 
@@ -82,7 +92,7 @@ pub trait Vendor: Send + Sync + 'static {
     ///
     /// # Errors
     /// As that.
-    async fn held(&self) -> Result<Vec<Held>, Fault> {
+    async fn held(&self, _holder: &str) -> Result<Vec<Held>, Fault> {
         Ok(Vec::new())
     }
 
@@ -90,7 +100,15 @@ pub trait Vendor: Send + Sync + 'static {
     ///
     /// # Errors
     /// As that.
-    async fn let_go(&self) -> Result<Vec<String>, Fault> {
+    async fn let_go(&self, _holder: &str) -> Result<LetGo, Fault> {
+        Ok(LetGo::default())
+    }
+
+    /// What whoever approves a move has to know of it.
+    ///
+    /// # Errors
+    /// As `read`.
+    async fn notes(&self) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
     }
 
@@ -200,7 +218,7 @@ impl<V: Vendor> Fleet<V> {
 }
 
 fn there(reading: &Reading, wanted: &Shares) -> bool {
-    near(&reading.shares, wanted) && reading.coming.is_none()
+    near(&reading.shares, wanted) && reading.coming.is_none() && reading.torn.is_none()
 }
 
 fn nobody(wanted: &Move) -> Fault {
@@ -289,16 +307,25 @@ impl<V: Vendor> Shifter for Fleet<V> {
         self.vendor.holds()
     }
 
-    async fn hold(&self, note: &str) -> Result<Vec<String>, Fault> {
-        self.vendor.hold(note).await
+    async fn would_hold(&self) -> Result<Vec<String>, Fault> {
+        self.vendor.would_hold().await
     }
 
-    async fn held(&self) -> Result<Vec<Held>, Fault> {
-        self.vendor.held().await
+    async fn hold(&self, holder: &str) -> Result<Vec<String>, Fault> {
+        self.vendor.hold(holder).await
     }
 
-    async fn let_go(&self) -> Result<Vec<String>, Fault> {
-        self.vendor.let_go().await
+    async fn held(&self, holder: &str) -> Result<Vec<Held>, Fault> {
+        self.vendor.held(holder).await
+    }
+
+    async fn let_go(&self, holder: &str) -> Result<LetGo, Fault> {
+        self.vendor.let_go(holder).await
+    }
+
+    async fn foresee(&self, _: &Move) -> Result<Foreseen, Fault> {
+        let notes = self.within(self.deadline(), V::NAME, self.vendor.notes()).await?;
+        Ok(Foreseen { caveats: Vec::new(), notes })
     }
 
     async fn check(&self) -> Vec<Check> {

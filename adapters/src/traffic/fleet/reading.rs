@@ -21,6 +21,8 @@ pub struct Reading {
     pub cautions: Vec<Caution>,
     /// What identifies the configuration that was read. A write is bound to it.
     pub revision: String,
+    /// Its own rules route differently, in words; `shares` then holds the largest that any of them gives.
+    pub torn: Option<String>,
     /// What its pools run, where the router's own world knows.
     pub runs: BTreeMap<String, Running>,
     /// Who changed the routing last, where that is kept.

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{cluster::MANAGER, list_of};
+use crate::{Check, Fault};
 
 /// What to do about an object that is applied from Git.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -20,27 +21,66 @@ pub enum Gitops {
 }
 
 impl Gitops {
-    /// What is to be said before it is written.
+    /// What is to be said before it is written; who is suspended is said by `said_of`.
     ///
     /// # Errors
     /// Why it must not be written.
-    pub fn about(self, owner: &Owner) -> Result<String, String> {
+    pub fn about(self, owner: &Owner) -> Result<Option<String>, String> {
         let who = format!("{} applies it from Git, and may put this rollback back", owner.name);
         match self {
-            Self::Ignore => Ok(who),
-            Self::PullRequest => Ok(format!("{} applies it from Git", owner.name)),
+            Self::Ignore => Ok(Some(who)),
+            Self::PullRequest => Ok(Some(format!("{} applies it from Git", owner.name))),
             Self::Suspend if owner.applier == Applier::Unknown => {
                 Err(format!("{who}; it can't be suspended from here: {}", owner.pause))
             }
-            Self::Suspend => {
-                Ok(format!("{} applies it from Git: it is suspended until the incident closes", owner.name))
-            }
+            Self::Suspend => Ok(None),
             Self::Refuse => Err(format!(
                 "{who}: pause it ({}) and set gitops = \"ignore\", or set gitops = \"suspend\", or revert in Git",
                 owner.pause
             )),
         }
     }
+}
+
+/// Before it is done: all of them, since others may be deployed through the topmost.
+pub fn said_of(suspended: &[String]) -> Option<String> {
+    (!suspended.is_empty()).then(|| {
+        format!("applied from Git: {} will be suspended until the incident closes", suspended.join(", "))
+    })
+}
+
+/// Whether those who would have to be suspended can be, for `lastgood check`.
+pub fn check(holds: bool, answer: Result<Vec<String>, Fault>) -> Option<Check> {
+    let what = "suspending GitOps".to_owned();
+    holds.then(|| match answer {
+        Ok(names) if names.is_empty() => {
+            Check::good(what, "nobody applies it from Git, or it is suspended already")
+        }
+        Ok(names) => Check::good(what, format!("{} can be", names.join(", "))),
+        Err(fault) => Check::bad(
+            what,
+            fault.to_string(),
+            "compare the Role in its namespace with deploy/kubernetes/gitops.yaml",
+        ),
+    })
+}
+
+/// Another controller that makes the object, and would put a change back.
+pub fn master(object: &Value) -> Option<String> {
+    let owners = list_of(&object["metadata"]["ownerReferences"]);
+    let owner = owners.iter().find(|owner| owner["controller"] == true)?;
+    let name = |key: &str| owner[key].as_str().unwrap_or_default();
+    Some(format!("{} {} owns it and would put it back: roll that back instead", name("kind"), name("name")))
+}
+
+/// Controllers that drive routes, by the names under which they write.
+const DRIVERS: [(&str, &str); 2] = [("rollouts-controller", "Argo Rollouts"), ("flagger", "Flagger")];
+
+/// Another controller that writes a route's weights.
+pub fn driver(route: &Value) -> Option<String> {
+    let (_, name) =
+        writers(route).find_map(|writer| DRIVERS.iter().find(|(manager, _)| *manager == writer))?;
+    Some(format!("{name} writes its weights and would put them back: roll back through that instead"))
 }
 
 /// What applies this object again and again.

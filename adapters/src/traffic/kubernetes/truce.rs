@@ -16,9 +16,12 @@ use super::{
     gitops::{Applier, Owner, marked, owner},
     list_of,
 };
-use crate::{Fault, traffic::Held};
+use crate::{
+    Fault,
+    traffic::{Held, LetGo},
+};
 
-/// Where it is kept how things were: who asked, and what to put back.
+/// Where it is kept how things were, and for whom they stand still: `{"was": …, "for": ["production/checkout/RB-7"]}`.
 const KEPT: &str = "lastgood.io/held";
 const KEPT_AT: &str = "/metadata/annotations/lastgood.io~1held";
 /// Owners of owners that are looked at.
@@ -128,14 +131,19 @@ impl Found {
         serde_json::from_str(self.object["metadata"]["annotations"][KEPT].as_str()?).ok()
     }
 
+    /// For whom it stands still.
+    fn holders(&self) -> BTreeSet<String> {
+        let kept = self.kept().unwrap_or_default();
+        list_of(&kept["for"]).iter().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+    }
+
     /// Who would put its own suspension back, and can't be suspended.
     fn master(&self) -> Option<String> {
         let owners = list_of(&self.object["metadata"]["ownerReferences"]);
         let master =
             owners.iter().find(|one| one["controller"] == true || one["kind"] == "ApplicationSet")?;
         Some(format!(
-            "{} {} makes {} and would put its sync policy back: let it ignore differences in .spec.syncPolicy \
-             (ignoreApplicationDifferences), or revert in Git",
+            "{} {} makes {} and would put its sync policy back: revert in Git, or take it out of there",
             master["kind"].as_str().unwrap_or_default(),
             master["name"].as_str().unwrap_or_default(),
             self.owner.name
@@ -155,24 +163,47 @@ impl Found {
         }
     }
 
-    fn still(&self, note: &str) -> Vec<Value> {
-        let spec = &self.object["spec"];
-        let (was, change) = match self.owner.applier {
-            Applier::ArgoCd => (
-                spec["syncPolicy"]["automated"].clone(),
-                json!({"op": "remove", "path": "/spec/syncPolicy/automated"}),
-            ),
-            _ => (spec["suspend"].clone(), json!({"op": "add", "path": "/spec/suspend", "value": true})),
-        };
-        let kept = json!({"note": note, "was": was}).to_string();
-        let keep = match self.object["metadata"]["annotations"].is_object() {
+    fn keep(&self, was: &Value, holders: &BTreeSet<String>) -> Value {
+        let kept = json!({"was": was, "for": holders}).to_string();
+        match self.object["metadata"]["annotations"].is_object() {
             true => json!({"op": "add", "path": KEPT_AT, "value": kept}),
             false => json!({"op": "add", "path": "/metadata/annotations", "value": {KEPT: kept}}),
-        };
-        vec![keep, change]
+        }
     }
 
-    fn again(&self, kept: &Value) -> Vec<Value> {
+    /// So that it stands still for one more. None: it does, or a person has suspended it, whose it stays.
+    fn still(&self, holder: &str) -> Option<Vec<Value>> {
+        let spec = &self.object["spec"];
+        let mut holders = self.holders();
+        let new = holders.insert(holder.to_owned());
+        if !self.goes_on() {
+            let kept = self.kept().filter(|_| new)?;
+            return Some(vec![self.keep(&kept["was"], &holders)]);
+        }
+        // How it is now, though something is kept: somebody has let it go on since, perhaps otherwise than before.
+        let (was, change) = match self.owner.applier {
+            Applier::ArgoCd => (
+                &spec["syncPolicy"]["automated"],
+                json!({"op": "remove", "path": "/spec/syncPolicy/automated"}),
+            ),
+            _ => (&spec["suspend"], json!({"op": "add", "path": "/spec/suspend", "value": true})),
+        };
+        Some(vec![self.keep(was, &holders), change])
+    }
+
+    /// So that it stands still for one less; for nobody any more: as it was. None: it does not stand still for this one.
+    fn again(&self, holder: &str) -> Option<Vec<Value>> {
+        let (kept, mut holders) = (self.kept()?, self.holders());
+        if !holders.remove(holder) {
+            return None;
+        }
+        if !holders.is_empty() {
+            return Some(vec![self.keep(&kept["was"], &holders)]);
+        }
+        Some(self.restored(&kept))
+    }
+
+    fn restored(&self, kept: &Value) -> Vec<Value> {
         let mut operations = vec![json!({"op": "remove", "path": KEPT_AT})];
         if self.goes_on() {
             // Somebody has let it go on already.
@@ -214,7 +245,7 @@ async fn change(
     Ok(())
 }
 
-/// Everybody who applies the object stands still; who stood still before is left as found. The names of those that stand still for us.
+/// Everybody who applies the object stands still for `holder`; whom a person has suspended is left as found. Their names.
 ///
 /// # Errors
 /// Why one of them can't be made to. Those above it stand still then; asking again goes on.
@@ -222,83 +253,103 @@ pub async fn hold(
     cluster: &Cluster,
     object: &Value,
     argocd: &str,
-    note: &str,
+    holder: &str,
     dry_run: bool,
 ) -> Result<Vec<String>, Fault> {
     let mut names = Vec::new();
     for found in chain(cluster, object, argocd).await? {
-        let (name, ours) = (found.owner.name.clone(), found.kept().is_some());
-        if !found.goes_on() {
-            names.extend(ours.then_some(name));
+        if !found.goes_on() && found.kept().is_none() {
             continue;
         }
         if let Some(why) = found.master() {
             return Err(Fault::Invalid(why));
         }
-        // What was kept before stays: it is how things were before anything was held.
-        let still = |found: &Found| {
-            let kept = found.kept().map(|_| found.still(note).split_off(1));
-            found.goes_on().then(|| kept.unwrap_or_else(|| found.still(note)))
-        };
-        change(cluster, found, dry_run, still).await?;
-        names.push(name);
+        names.push(found.owner.name.clone());
+        change(cluster, found, dry_run, |found| found.still(holder)).await?;
     }
     Ok(names)
 }
 
-/// Who stands still for us.
+/// Who stands still for `holder`, and whether it is known that letting them go on would change nothing: that is said of the direct
+/// owner only.
 ///
 /// # Errors
-/// When that can't be read.
-pub async fn held(cluster: &Cluster, object: &Value, argocd: &str) -> Result<Vec<Held>, Fault> {
+/// When who they are can't be read.
+pub async fn held(cluster: &Cluster, object: &Value, argocd: &str, holder: &str) -> Result<Vec<Held>, Fault> {
+    let direct = owner(object, argocd).map(|owner| owner.name);
     let mut all = Vec::new();
     for found in chain(cluster, object, argocd).await? {
-        if found.kept().is_some() {
-            let danger = danger(cluster, &found, object).await?;
+        if found.holders().contains(holder) {
+            let is_direct = direct.as_ref() == Some(&found.owner.name);
+            let danger = if is_direct { danger(cluster, &found, object).await } else { None };
             all.push(Held { who: found.owner.name.clone(), danger });
         }
     }
     Ok(all)
 }
 
-/// Those that stand still for us go on as before, the topmost last. Their names.
+/// Those that stand still for `holder` and for nobody else go on as before, the topmost last.
 ///
 /// # Errors
 /// Why one of them could not be let go; asking again goes on.
-pub async fn let_go(cluster: &Cluster, object: &Value, argocd: &str) -> Result<Vec<String>, Fault> {
-    let mut names = Vec::new();
+pub async fn let_go(cluster: &Cluster, object: &Value, argocd: &str, holder: &str) -> Result<LetGo, Fault> {
+    let mut done = LetGo::default();
     for found in chain(cluster, object, argocd).await?.into_iter().rev() {
-        if found.kept().is_some() {
-            names.push(found.owner.name.clone());
-            change(cluster, found, false, |found| found.kept().map(|kept| found.again(&kept))).await?;
+        let holders = found.holders();
+        if !holders.contains(holder) {
+            continue;
+        }
+        let name = found.owner.name.clone();
+        change(cluster, found, false, |found| found.again(holder)).await?;
+        let others: Vec<_> = holders.into_iter().filter(|other| other != holder).collect();
+        match others.is_empty() {
+            true => done.on.push(name),
+            false => done.still.push(format!("{name} (for {})", others.join(", "))),
         }
     }
-    Ok(names)
+    Ok(done)
 }
 
-/// What would happen to the object if its owner went on now, as far as that can be told.
-async fn danger(cluster: &Cluster, found: &Found, object: &Value) -> Result<Option<String>, Fault> {
+/// What the direct owner would do to the object if it went on now. None: nothing, which is known.
+async fn danger(cluster: &Cluster, found: &Found, object: &Value) -> Option<String> {
     let who = &found.owner.name;
+    let unknown = |why: String| {
+        Some(format!("whether Git still wants what failed can't be told ({why}): look there first"))
+    };
     match found.owner.applier {
         // Comparing goes on while synchronisation is off.
         Applier::ArgoCd => {
-            let (kind, name) = (&object["kind"], &object["metadata"]["name"]);
+            let (group, _) =
+                object["apiVersion"].as_str().unwrap_or_default().rsplit_once('/').unwrap_or_default();
             let resources = list_of(&found.object["status"]["resources"]);
-            let ours = resources.iter().find(|one| one["kind"] == *kind && one["name"] == *name);
-            let differs = ours.is_some_and(|one| one["status"] == "OutOfSync");
-            Ok(differs.then(|| format!("Git still differs from what runs: {who} would apply it again")))
+            let ours = resources.iter().find(|one| {
+                one["group"].as_str().unwrap_or_default() == group
+                    && one["kind"] == object["kind"]
+                    && ["namespace", "name"].iter().all(|key| one[*key] == object["metadata"][*key])
+            });
+            match ours.and_then(|one| one["status"].as_str()) {
+                Some("Synced") => None,
+                Some("OutOfSync") => {
+                    Some(format!("Git still differs from what runs: {who} would apply it again"))
+                }
+                other => unknown(format!("its comparison says {}", other.unwrap_or("nothing"))),
+            }
         }
+        // What is suspended compares nothing.
         Applier::Kustomization => {
-            let Some(applied) = found.object["status"]["lastAppliedRevision"].as_str() else {
-                return Ok(None);
-            };
-            let now = revision(cluster, found).await?;
-            let same = now.as_deref() == Some(applied);
-            Ok(same.then(|| {
-                format!("Git is still at {applied}, which {who} applied before: it would apply that again")
-            }))
+            let applied = found.object["status"]["lastAppliedRevision"].as_str().unwrap_or("nothing");
+            match revision(cluster, found).await {
+                Ok(Some(now)) if now == applied => Some(format!(
+                    "Git is still at {applied}, which {who} applied before: it would apply that again"
+                )),
+                Ok(Some(now)) => unknown(format!("it is at {now}, and was at {applied}")),
+                Ok(None) => unknown("its source says no revision".to_owned()),
+                Err(fault) => unknown(fault.to_string()),
+            }
         }
-        Applier::HelmRelease | Applier::ImageAutomation | Applier::Unknown => Ok(None),
+        Applier::HelmRelease | Applier::ImageAutomation | Applier::Unknown => {
+            unknown(format!("{who} compares nothing"))
+        }
     }
 }
 

@@ -37,7 +37,20 @@ struct Job<'a> {
     state: Rollback,
 }
 
+/// An effect that can't be run any more is no event of a run that has ended.
 pub(super) async fn run(engine: &Engine, claimed: &Claimed) -> Outcome {
+    match attempt(engine, claimed).await {
+        Outcome::Event(Event::EffectStuck { effect, detail }) if effect == RESUME => {
+            truce::stuck(engine, claimed, &detail).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// As `Effect::kind` says it.
+const RESUME: &str = "resume";
+
+async fn attempt(engine: &Engine, claimed: &Claimed) -> Outcome {
     let stuck = |detail: String| Outcome::Event(Event::EffectStuck { effect: claimed.kind.clone(), detail });
     let effect = match &claimed.effect {
         Ok(effect) => effect,

@@ -152,8 +152,9 @@ pub(super) async fn apply(
     match held {
         Ok(Ok(())) => {}
         Ok(Err(fault)) => {
-            let detail =
-                format!("nothing was shifted, since who applies it from Git could not be suspended: {fault}");
+            let detail = format!(
+                "this change was not made, since who applies it from Git could not be suspended: {fault}"
+            );
             return job.again(&fault, WITHIN).unwrap_or_else(|| done(Applied::Failed { detail }));
         }
         Err(_) => return later(250, "suspending who applies it from Git took too long"),

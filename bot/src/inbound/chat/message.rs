@@ -83,6 +83,8 @@ impl<'a> Message<'a> {
                 word.trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case("lastgood=ignore")
             });
         told.links.splice(0..0, self.links.clone());
+        // Titles and addresses may come from parts that are no lines.
+        let (title, identity) = (storable(&title), storable(&identity));
         Heard {
             sender,
             status,
@@ -111,7 +113,11 @@ fn cut(text: &str) -> String {
 
 /// Without emphasis, and without what PostgreSQL can't store.
 pub fn plain(line: &str) -> String {
-    line.replace('\0', "\u{fffd}").replace(['*', '`'], "").trim().to_owned()
+    storable(line).replace(['*', '`'], "").trim().to_owned()
+}
+
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// The lead of every sender's links, as Alertmanager's webhook names them where it has the same.
@@ -119,8 +125,10 @@ fn annotations(sender: Sender, links: Vec<(String, String)>, texts: &Labels) -> 
     let mut found: Vec<(String, String)> = Vec::new();
     let texts = texts.iter().map(|(name, value)| (name.clone(), value.clone()));
     let web = |url: &str| url.starts_with("https://") || url.starts_with("http://");
-    let links =
-        links.into_iter().filter(|(_, url)| web(url)).map(|(text, url)| (link_name(sender, &text), url));
+    let links = links
+        .into_iter()
+        .filter(|(_, url)| web(url))
+        .map(|(text, url)| (link_name(sender, &text), storable(&url)));
     for (name, value) in links.chain(texts) {
         if !found.iter().any(|(known, same)| *same == value || *known == name) {
             found.push((name, value));

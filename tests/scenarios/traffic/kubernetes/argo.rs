@@ -28,13 +28,18 @@ fn env(value: &str) -> Value {
     json!([{"name": "FEATURE", "value": value}])
 }
 
-fn rollout(strategy: &Value) -> Value {
+/// As a pipeline that does not pin would write it.
+fn tagged(version: &str) -> String {
+    image(version).split('@').next().unwrap().to_owned()
+}
+
+fn rollout(strategy: &Value, image: &str) -> Value {
     json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "checkout"},
         "spec": {
             "replicas": REPLICAS, "selector": {"matchLabels": {"app": "checkout"}}, "strategy": strategy,
             "template": {"metadata": {"labels": {"app": "checkout"}},
-                         "spec": {"containers": [{"name": "app", "image": image("v2.4.0"), "env": env("old")}]}},
+                         "spec": {"containers": [{"name": "app", "image": image, "env": env("old")}]}},
         },
     })
 }
@@ -52,6 +57,10 @@ fn blue_green() -> Value {
 impl Scene {
     /// v2.4.0 is stable; v2.4.1 is on its way, and waits.
     async fn under_way(strategy: &Value) -> Self {
+        Self::of(strategy, [&image("v2.4.0"), &image("v2.4.1")]).await
+    }
+
+    async fn of(strategy: &Value, [old, new]: [&str; 2]) -> Self {
         let cluster = Kubernetes::start().await;
         cluster.permit(include_str!("../../../../deploy/kubernetes/argo-rollouts.yaml"), "lastgood").await;
         cluster.define(include_str!("../../../src/real/kubernetes/crds/Rollout.json")).await;
@@ -64,9 +73,9 @@ impl Scene {
         }));
         let scene = Self { cluster, controller, shifter, _nodes: nodes, _wire: wire };
         let folder = PATH.rsplit_once('/').unwrap().0;
-        scene.cluster.read().await.create(folder, &rollout(strategy)).await;
+        scene.cluster.read().await.create(folder, &rollout(strategy, old)).await;
         scene.happens("healthy").await;
-        scene.edit("kubectl", &template(&image("v2.4.1"), &env("new"))).await;
+        scene.edit("kubectl", &template(new, &env("new"))).await;
         scene.happens("paused").await;
         scene
     }
@@ -201,4 +210,19 @@ async fn what_was_aborted_before_is_told_and_what_has_no_template_is_refused() {
     assert!(reasons.concat().contains("its template is that of Deployment checkout"), "{reasons:?}");
     let lines = scene.shifter.check().await;
     assert!(format!("{lines:?}").contains("missing: get secrets: whether it is still there"), "{lines:?}");
+}
+
+/// Images by tag: what is stable is taken back as it stands, since a pinned one would be a third template with steps of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stable_template_without_a_digest_is_taken_back_as_it_stands_and_a_pause_by_hand_is_lifted() {
+    let scene = Scene::of(&canary(), [&tagged("v2.4.0"), &tagged("v2.4.1")]).await;
+    scene.edit("kubectl", &json!({"spec": {"paused": true}})).await;
+    scene.controller.forget();
+    let seen = scene.observed().await;
+    assert!(seen.warnings.concat().contains("somebody paused it"), "{:?}", seen.warnings);
+    scene.goes_back(&Move { from: Some(seen.shares), ..to("v2.4.0") }).await;
+    assert_eq!(scene.container().await["image"], tagged("v2.4.0").as_str());
+    assert_eq!(scene.cluster.read().await.get(PATH).await["spec"]["paused"], false);
+    let events = scene.controller.events();
+    assert!(!events.contains(&"promoted".to_owned()), "{events:?}");
 }

@@ -71,7 +71,20 @@ async fn who_else_writes_a_route_is_known_and_what_its_pools_run() {
           --sync-policy none) and set gitops = \"ignore\", or set gitops = \"suspend\", or revert in Git"
         ]
     );
-    assert_eq!(adapter.observe().await.unwrap().writer.as_deref(), Some("argocd-controller"));
+    // Times are whole seconds, and move when a manager's fields do.
+    let mut number = 0;
+    loop {
+        number += 1;
+        assert!(number < 500, "who was last is not told");
+        rig.edit(
+            "argocd-controller",
+            &json!({"metadata": {"annotations": {format!("touched-{number}"): "x"}}}),
+        )
+        .await;
+        if adapter.observe().await.unwrap().writer.as_deref() == Some("argocd-controller") {
+            break;
+        }
+    }
 
     let lines = rig.denied().check().await;
     let denied: Vec<_> = lines.iter().filter(|line| matches!(line.verdict, Verdict::Bad { .. })).collect();
@@ -80,4 +93,31 @@ async fn who_else_writes_a_route_is_known_and_what_its_pools_run() {
         format!("{denied:?}").contains("missing: patch httproutes.gateway.networking.k8s.io"),
         "{denied:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_route_that_another_controller_drives_is_left_to_it_and_rules_that_differ_are_told() {
+    let mut rig = Kube::<Gateway>::start().await;
+    let adapter = rig.adapter();
+    let to = |service: &str, weight: u8| json!({"name": service, "port": 80, "weight": weight});
+    let split = json!({"backendRefs": [to("checkout-blue", 100), to("checkout-green", 0)]});
+    let other = json!({"backendRefs": [to("checkout-blue", 0), to("checkout-green", 100)]});
+    let pictures = rig.object().await["spec"]["rules"][0].clone();
+    rig.edit("kubectl", &json!({"spec": {"rules": [pictures, split, other]}})).await;
+    let seen = adapter.observe().await.unwrap();
+    let torn = seen.disagreement.unwrap();
+    assert_eq!(torn, "rule 2 gives blue 100 %, but rule 3 green 100 %");
+    assert_eq!((seen.shares["blue"], seen.shares["green"]), (100, 100), "neither is taken for all of it");
+    let refused = adapter.preflight(&from(100, 0)).await.unwrap();
+    assert!(matches!(&refused, Preflight::Refused { reasons } if reasons.contains(&torn)), "{refused:?}");
+    assert!(matches!(adapter.progress(&from(0, 100)).await.unwrap(), Progress::Failed { .. }));
+
+    rig.by_hand(100).await;
+    let (pictures, split) =
+        (rig.object().await["spec"]["rules"][0].clone(), rig.object().await["spec"]["rules"][1].clone());
+    rig.edit("flagger", &json!({"spec": {"rules": [pictures, split]}})).await;
+    let Preflight::Refused { reasons } = adapter.preflight(&from(100, 0)).await.unwrap() else {
+        panic!("ready")
+    };
+    assert!(reasons.concat().contains("Flagger writes its weights"), "{reasons:?}");
 }

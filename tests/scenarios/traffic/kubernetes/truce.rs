@@ -1,10 +1,13 @@
 //! Owners that apply a workload from Git are suspended, and go on as they were. Argo CD in a whole conversation: `chain::pods`.
 
-use lastgood_adapters::{Fault, traffic::Preflight};
+use lastgood_adapters::{
+    Fault,
+    traffic::{Held, Preflight},
+};
 use lastgood_tests::real::kubernetes::{NAMESPACE, image};
 use serde_json::{Value, json};
 
-use super::{Scene, env, shifter, to};
+use super::{Scene, to};
 
 const FLUX: &str = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/shop/kustomizations";
 const AUTOMATIONS: &str = "/apis/image.toolkit.fluxcd.io/v1beta2/namespaces/shop/imageupdateautomations";
@@ -64,23 +67,26 @@ impl Scene {
 async fn flux_stands_still_up_to_its_topmost_kustomization_and_goes_on() {
     let scene = Scene::flux().await;
     let warnings = scene.warned(&to("v2.4.0")).await.join("; ");
+    let all = [
+        "Flux Kustomization shop/cluster",
+        "Flux Kustomization shop/shop",
+        "Flux ImageUpdateAutomation shop/bump",
+    ];
+    let said = format!("applied from Git: {} will be suspended until the incident closes", all.join(", "));
+    assert!(warnings.contains(&said), "{warnings}");
     assert!(
-        warnings.contains("Flux Kustomization shop/shop applies it from Git: it is suspended"),
-        "{warnings}"
+        scene.shifter.foresee(&to("v2.4.0")).await.unwrap().notes.contains(&said),
+        "before anybody approves"
     );
     assert!(
         scene.asks(&format!("{FLUX}/shop")).await["spec"]["suspend"].is_null(),
         "preflight changes nothing"
     );
 
-    let names = scene.shifter.hold("RB-1").await.unwrap();
-    let all = [
-        "Flux Kustomization shop/cluster",
-        "Flux Kustomization shop/shop",
-        "Flux ImageUpdateAutomation shop/bump",
-    ];
-    assert_eq!(names, all, "the topmost first");
-    assert_eq!(scene.shifter.hold("RB-2").await.unwrap(), all, "once more is the same");
+    assert_eq!(scene.shifter.hold("one").await.unwrap(), all, "the topmost first");
+    assert_eq!(scene.shifter.hold("one").await.unwrap(), all, "once more is the same");
+    // Another service's incident needs the same owners.
+    assert_eq!(scene.shifter.hold("two").await.unwrap(), all);
     let paths = [format!("{FLUX}/cluster"), format!("{FLUX}/shop"), format!("{AUTOMATIONS}/bump")];
     for path in &paths {
         let object = scene.asks(path).await;
@@ -88,37 +94,55 @@ async fn flux_stands_still_up_to_its_topmost_kustomization_and_goes_on() {
         let kept: Value =
             serde_json::from_str(object["metadata"]["annotations"]["lastgood.io/held"].as_str().unwrap())
                 .unwrap();
-        assert_eq!(kept, json!({"note": "RB-1", "was": null}), "as it was before anything was held");
+        assert_eq!(kept, json!({"was": null, "for": ["one", "two"]}), "as it was before anything was held");
     }
-    let held = scene.shifter.held().await.unwrap();
-    let danger = held.iter().find_map(|one| one.danger.clone()).unwrap();
+    let danger = |held: Vec<Held>| held.into_iter().filter_map(|one| one.danger).collect::<Vec<_>>();
     assert_eq!(
-        danger,
-        "Git is still at main@sha1:aaaa, which Flux Kustomization shop/shop applied before: it would apply that again"
+        danger(scene.shifter.held("one").await.unwrap()),
+        [
+            "Git is still at main@sha1:aaaa, which Flux Kustomization shop/shop applied before: it would apply that again"
+        ]
     );
-    assert_eq!(scene.shifter.let_go().await.unwrap().len(), 3);
+    // Another revision is no proof of anything.
+    let artifact = json!({"status": {"artifact": {"revision": "main@sha1:bbbb"}}});
+    let source = "/apis/source.toolkit.fluxcd.io/v1/namespaces/shop/gitrepositories/shop/status";
+    scene.cluster.read().await.patch(source, "source-controller", &artifact).await;
+    let unsure = danger(scene.shifter.held("one").await.unwrap()).concat();
+    assert!(
+        unsure.contains("can't be told (it is at main@sha1:bbbb, and was at main@sha1:aaaa)"),
+        "{unsure}"
+    );
+
+    let gone = scene.shifter.let_go("one").await.unwrap();
+    assert!(gone.on.is_empty() && gone.still.len() == 3, "the other still needs them: {gone:?}");
+    assert!(scene.shifter.held("one").await.unwrap().is_empty());
+    assert_eq!(scene.asks(&paths[0]).await["spec"]["suspend"], true);
+    assert_eq!(scene.shifter.let_go("two").await.unwrap().on.len(), 3);
     for path in &paths {
         let object = scene.asks(path).await;
         assert!(object["spec"]["suspend"].is_null(), "{object}");
         assert!(object["metadata"]["annotations"]["lastgood.io/held"].is_null(), "{object}");
     }
-    assert!(scene.shifter.held().await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_person_suspended_stays_theirs() {
     let scene = Scene::flux().await;
-    let path = format!("{FLUX}/shop");
-    scene.cluster.read().await.patch(&path, "kubectl", &json!({"spec": {"suspend": true}})).await;
-    let names = scene.shifter.hold("RB-1").await.unwrap();
+    let (path, other) = (format!("{FLUX}/shop"), format!("{FLUX}/cluster"));
+    let sets = async |path: &str, suspend: Value| {
+        scene.cluster.read().await.patch(path, "kubectl", &json!({"spec": {"suspend": suspend}})).await;
+    };
+    sets(&path, json!(true)).await;
+    let names = scene.shifter.hold("one").await.unwrap();
     assert!(!names.contains(&"Flux Kustomization shop/shop".to_owned()), "{names:?}");
-    scene.shifter.let_go().await.unwrap();
+    scene.shifter.let_go("one").await.unwrap();
     assert_eq!(scene.asks(&path).await["spec"]["suspend"], true, "it was no doing of ours");
-    // And what a person lets go meanwhile is not put back to how it was before.
-    scene.shifter.hold("RB-2").await.unwrap();
-    let other = format!("{FLUX}/cluster");
-    scene.cluster.read().await.patch(&other, "kubectl", &json!({"spec": {"suspend": false}})).await;
-    scene.shifter.let_go().await.unwrap();
+    // What a person lets go meanwhile goes on as they left it; and when it is held again, that is how it was.
+    scene.shifter.hold("one").await.unwrap();
+    sets(&other, json!(false)).await;
+    scene.shifter.hold("one").await.unwrap();
+    assert_eq!(scene.asks(&other).await["spec"]["suspend"], true);
+    scene.shifter.let_go("one").await.unwrap();
     assert_eq!(scene.asks(&other).await["spec"]["suspend"], false);
 }
 
@@ -144,15 +168,14 @@ async fn what_can_not_be_suspended_is_refused_before() {
     drop(cluster);
     let refused = scene.refused(&to("v2.4.0")).await;
     assert!(refused.contains("ApplicationSet teams makes Argo CD application team/shop"), "{refused}");
+    let checked = format!("{:?}", scene.shifter.check().await);
+    assert!(checked.contains("suspending GitOps") && checked.contains("ApplicationSet teams"), "{checked}");
     assert!(matches!(scene.shifter.hold("RB-1").await, Err(Fault::Invalid(_))));
     // Nobody who applies it: nobody to suspend.
-    let plain = shifter(&*scene.cluster.read().await, &json!({"gitops": "suspend"}));
     scene
         .edit("kubectl", &json!({"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": null}}}))
         .await;
-    scene.deploy(&image("v2.4.1"), &env("newer")).await;
-    assert!(matches!(
-        plain.preflight(&to("v2.4.0")).await.unwrap(),
-        Preflight::Ready { .. } | Preflight::Refused { .. }
-    ));
+    let plain = Scene::of(1, [&image("v2.4.0"), &image("v2.4.1")], &json!({"gitops": "suspend"})).await;
+    assert!(matches!(plain.shifter.preflight(&to("v2.4.0")).await.unwrap(), Preflight::Ready { .. }));
+    assert!(plain.shifter.hold("one").await.unwrap().is_empty());
 }

@@ -146,6 +146,10 @@ pub fn observed(snapshot: &Snapshot, mut seen: Observation) -> Observation {
         }
         seen.shares = percent(sums);
     }
+    if snapshot.object["spec"]["paused"] == true {
+        seen.warnings
+            .push("somebody paused it: a rollback lifts that with the template that it writes".to_owned());
+    }
     if snapshot.object["status"]["abort"] == true {
         seen.warnings.push(format!(
             "its last update was aborted ({}): its specification still asks for that, and a retry would bring it back",
@@ -208,6 +212,11 @@ impl Rollout {
             pod.trouble.as_ref().filter(|_| ours).map(|trouble| format!("pod {}: {trouble}", pod.name))
         });
         let stuck = || match text(object, "/status/phase") {
+            // Until the controller has read that it is promoted, it says what it was at.
+            "Paused" if object["status"]["promoteFull"] != true => Some(format!(
+                "it waits at a step ({message}): `kubectl argo rollouts promote {} --full -n {}`, or finish the shift",
+                self.name, self.namespace
+            )),
             "Degraded" => Some(format!("the Rollout is degraded: {message}")),
             _ if object["status"]["abort"] == true => Some(format!("it was aborted: {message}")),
             _ => None,

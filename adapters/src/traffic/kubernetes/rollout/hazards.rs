@@ -20,18 +20,10 @@ impl Rollout {
         let mut found = Found::default();
         let workload = snapshot.workload();
         found.refused.extend(workload.does_not_roll());
-        let owners = snapshot.object["metadata"]["ownerReferences"].as_array().map_or(&[][..], Vec::as_slice);
-        if let Some(owner) = owners.iter().find(|owner| owner["controller"] == true) {
-            let name = |key: &str| owner[key].as_str().unwrap_or_default().to_owned();
-            found.refused.push(format!(
-                "{} {} owns it and would put it back: roll that back instead",
-                name("kind"),
-                name("name")
-            ));
-        }
+        found.refused.extend(gitops::master(&snapshot.object));
         if let Some(owner) = gitops::owner(&snapshot.object, &self.argocd) {
             match self.gitops.about(&owner) {
-                Ok(warning) => found.warnings.push(warning),
+                Ok(warning) => found.warnings.extend(warning),
                 Err(refusal) => found.refused.push(refusal),
             }
         }

@@ -35,7 +35,7 @@ use super::{
 use crate::{
     Check, Fault,
     forge::Forge,
-    traffic::{Foreseen, Held, Move, Observation, Preflight, Progress, Said, Shifter},
+    traffic::{Foreseen, Held, LetGo, Move, Observation, Preflight, Progress, Said, Shifter},
 };
 
 pub struct Rollout {
@@ -174,7 +174,9 @@ impl Rollout {
             let snapshot = self.read().await?;
             let (image, digest) = snapshot.asked().map_err(|why| self.invalid(&why))?;
             // A tag that means the target today may mean something else when the next pod starts: that is still to be pinned.
-            if image.digest().is_some_and(|digest| snapshot::pool(&image, Some(&digest)) == target) {
+            let there =
+                digest.as_ref().filter(|_| self.kind == Kind::Argo).cloned().or_else(|| image.digest());
+            if there.is_some_and(|digest| snapshot::pool(&image, Some(&digest)) == target) {
                 return self.after(target).await;
             }
             if let Some(why) = snapshot.workload().does_not_roll() {
@@ -244,12 +246,12 @@ impl Rollout {
             return Ok(Preflight::AlreadyThere);
         }
         let mut found = self.standing(&snapshot);
-        if self.holds() && found.refused.is_empty() {
-            match truce::hold(&self.cluster, &snapshot.object, &self.argocd, "", true).await {
+        if found.refused.is_empty() {
+            match self.would_hold().await {
                 Err(fault) if !fault.passes() => {
-                    found.refused.push(format!("its owner can't be suspended: {fault}"))
+                    found.refused.push(format!("its owner can't be suspended: {fault}"));
                 }
-                other => drop(other?),
+                other => found.warnings.extend(gitops::said_of(&other?)),
             }
         }
         if let Some(forge) = &self.revert {
@@ -346,6 +348,10 @@ impl Rollout {
         // What preflight will refuse is better known before somebody approves.
         said.caveats.splice(0..0, found.refused);
         said.notes.extend(found.warnings);
+        match self.would_hold().await {
+            Ok(names) => said.notes.extend(gitops::said_of(&names)),
+            Err(fault) => said.caveats.push(format!("its owner can't be suspended: {fault}")),
+        }
         if self.kind == Kind::Argo {
             said.notes.extend(argo::analyses(&snapshot.object));
         }
@@ -391,19 +397,27 @@ impl Shifter for Rollout {
         self.gitops == Gitops::Suspend
     }
 
-    async fn hold(&self, note: &str) -> Result<Vec<String>, Fault> {
+    async fn would_hold(&self) -> Result<Vec<String>, Fault> {
+        if !self.holds() {
+            return Ok(Vec::new());
+        }
         let object = self.cluster.get(&self.path()).await?;
-        truce::hold(&self.cluster, &object, &self.argocd, note, false).await
+        truce::hold(&self.cluster, &object, &self.argocd, "", true).await
     }
 
-    async fn held(&self) -> Result<Vec<Held>, Fault> {
+    async fn hold(&self, holder: &str) -> Result<Vec<String>, Fault> {
         let object = self.cluster.get(&self.path()).await?;
-        truce::held(&self.cluster, &object, &self.argocd).await
+        truce::hold(&self.cluster, &object, &self.argocd, holder, false).await
     }
 
-    async fn let_go(&self) -> Result<Vec<String>, Fault> {
+    async fn held(&self, holder: &str) -> Result<Vec<Held>, Fault> {
         let object = self.cluster.get(&self.path()).await?;
-        truce::let_go(&self.cluster, &object, &self.argocd).await
+        truce::held(&self.cluster, &object, &self.argocd, holder).await
+    }
+
+    async fn let_go(&self, holder: &str) -> Result<LetGo, Fault> {
+        let object = self.cluster.get(&self.path()).await?;
+        truce::let_go(&self.cluster, &object, &self.argocd, holder).await
     }
 
     async fn check(&self) -> Vec<Check> {
@@ -429,7 +443,8 @@ impl Shifter for Rollout {
             }
             Err(fault) => Check::bad(what, fault.to_string(), "is it the right cluster, namespace and name?"),
         };
-        vec![seen, access]
+        let owners = gitops::check(self.holds(), self.would_hold().await);
+        [Some(seen), Some(access), owners].into_iter().flatten().collect()
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Restore, Rollout,
     snapshot::{self, Evidence, Snapshot},
-    workload::{differences, pinned},
+    workload::{Kind, cleaned, differences, pinned},
 };
 use crate::traffic::{Foreseen, Move};
 
@@ -55,7 +55,11 @@ impl Rollout {
             ));
             return only_image(said);
         };
-        let template = pinned(&revision.template, container, None, &digest)?;
+        let template = match snapshot.is_standing(revision) && evidence == Evidence::Digest {
+            // Pinning it would make other pods of the same bytes, and other steps to them.
+            true => cleaned(&revision.template),
+            false => pinned(&revision.template, container, None, &digest)?,
+        };
         if evidence == Evidence::Tag {
             said.caveats.push(format!(
                 "{} was found by its tag {}: which bytes it ran can't be told, the image is pinned to {}",
@@ -64,7 +68,11 @@ impl Rollout {
                 digest.short()
             ));
         }
-        let differences = differences(&pinned(today, container, None, &digest)?, &template, NAMED);
+        let differences = differences(
+            &pinned(today, container, None, &digest)?,
+            &pinned(&template, container, None, &digest)?,
+            NAMED,
+        );
         if !differences.is_empty() {
             said.notes.push(format!("configuration comes back with it: {}", differences.join(", ")));
         }
@@ -105,6 +113,10 @@ impl Rollout {
                 .push(json!({"op": "test", "path": "/metadata/generation", "value": metadata["generation"]}));
         }
         operations.push(json!({"op": "replace", "path": "/spec/template", "value": template}));
+        if self.kind == Kind::Argo && snapshot.object["spec"]["paused"] == true {
+            // Somebody stopped what was under way; what is written now leads back.
+            operations.push(json!({"op": "replace", "path": "/spec/paused", "value": false}));
+        }
         let cause = if wanted.note.is_empty() { "lastgood: rollback" } else { &wanted.note };
         operations.push(if metadata["annotations"].is_object() {
             json!({"op": "add", "path": "/metadata/annotations/kubernetes.io~1change-cause", "value": cause})

@@ -122,6 +122,11 @@ impl Snapshot {
         Ok((image, digest))
     }
 
+    /// An Argo Rollout's template whose pods are there: to go back to it needs no others.
+    pub fn is_standing(&self, revision: &Revision) -> bool {
+        self.kind == Kind::Argo && self.pods.iter().any(|pod| pod.revision == revision.key && pod.ready)
+    }
+
     /// How the revision with this key is named as a pool.
     pub fn named(&self, key: &str) -> Option<String> {
         let revision = self.history.iter().find(|revision| revision.key == key)?;

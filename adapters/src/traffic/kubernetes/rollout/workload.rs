@@ -155,7 +155,7 @@ impl<'a> Workload<'a> {
     /// Why its pods would not be replaced by a change of the template.
     pub fn does_not_roll(&self) -> Option<String> {
         let spec = &self.object["spec"];
-        if spec["paused"] == true {
+        if spec["paused"] == true && self.kind != Kind::Argo {
             return Some(
                 "its rollout is paused: resume it (`kubectl rollout resume`), or ask who paused it"
                     .to_owned(),
@@ -235,15 +235,9 @@ pub fn image(of: &Value, container: &str) -> Option<Image> {
     found["image"].as_str().map(Image::new)
 }
 
-/// The template with its artifact pinned: which bytes run is no longer a matter of what a tag means today.
-pub fn pinned(
-    template: &Value,
-    container: &str,
-    tag: Option<&str>,
-    digest: &Digest,
-) -> Result<Value, String> {
+/// Without what a controller or the server adds to each of its own, and refuses to find there.
+pub fn cleaned(template: &Value) -> Value {
     let mut template = template.clone();
-    // The controller adds it to each of its own, and refuses to find it there.
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.remove("pod-template-hash");
         labels.remove(argo::HASH);
@@ -251,6 +245,17 @@ pub fn pinned(
     if let Some(metadata) = template["metadata"].as_object_mut() {
         metadata.retain(|key, value| key != "creationTimestamp" || !value.is_null());
     }
+    template
+}
+
+/// The template with its artifact pinned: which bytes run is no longer a matter of what a tag means today.
+pub fn pinned(
+    template: &Value,
+    container: &str,
+    tag: Option<&str>,
+    digest: &Digest,
+) -> Result<Value, String> {
+    let mut template = cleaned(template);
     let none = || format!("there is no container {container:?} in that template");
     let image = image(&template, container).ok_or_else(none)?;
     let at = containers(&template).iter().position(|one| one["name"] == container).ok_or_else(none)?;

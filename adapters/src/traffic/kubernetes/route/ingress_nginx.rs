@@ -74,6 +74,20 @@ impl Dialect for IngressNginx {
         {
             return Err(format!("its annotation {PREFIX}/{key} comes before the weight: take it out"));
         }
+        // A cookie keeps people on the side where they were, whatever the weight says, unless told otherwise.
+        let sticky = |one: &&Value| annotation(one, "affinity").is_some();
+        let all = || {
+            among.iter().chain([object]).filter(|one| {
+                paths(one).iter().any(|(h, p, _)| paths(object).iter().any(|(oh, op, _)| h == oh && p == op))
+            })
+        };
+        if all().any(|one| sticky(&one))
+            && !all().any(|one| annotation(one, "affinity-canary-behavior") == Some("legacy"))
+        {
+            return Err(format!(
+                "{PREFIX}/affinity keeps people on the side where they were: set {PREFIX}/affinity-canary-behavior to \"legacy\""
+            ));
+        }
         let number = |key: &str, unsaid: u64| match annotation(object, key) {
             None => Ok(unsaid),
             Some(text) => {
@@ -133,7 +147,7 @@ mod tests {
         let weighted = canary(json!({"nginx.ingress.kubernetes.io/canary-weight": "50",
                                      "nginx.ingress.kubernetes.io/canary-weight-total": "1000"}));
         let rules = IngressNginx::rules(&weighted, &[main.clone(), weighted.clone()], &pools()).unwrap();
-        let (shares, strange) = rule::shares(&rules, &pools());
+        let (shares, _, strange) = rule::shares(&rules, &pools());
         assert_eq!((shares["blue"], shares["green"], strange), (95, 5, vec![]));
         let wanted = [("blue".to_owned(), 0), ("green".to_owned(), 100)].into();
         let written = rule::operations(&json!({}), &rules, &wanted).unwrap();
@@ -144,6 +158,12 @@ mod tests {
             |object: &Value, among: &[Value]| IngressNginx::rules(object, among, &pools()).unwrap_err();
         assert!(refused(&main, &[]).contains("it is no canary"));
         assert!(refused(&weighted, &[]).contains("a canary of nothing"));
+        let mut sticky = main.clone();
+        sticky["metadata"]["annotations"] = json!({"nginx.ingress.kubernetes.io/affinity": "cookie"});
+        assert!(refused(&weighted, &[sticky.clone()]).contains("keeps people on the side"));
+        sticky["metadata"]["annotations"]["nginx.ingress.kubernetes.io/affinity-canary-behavior"] =
+            "legacy".into();
+        assert!(IngressNginx::rules(&weighted, &[sticky], &pools()).is_ok());
         let header = canary(json!({"nginx.ingress.kubernetes.io/canary-by-header": "x"}));
         assert!(refused(&header, &[main]).contains("comes before the weight"));
     }

@@ -143,8 +143,8 @@ mod tests {
         ]);
         let object = json!({"metadata": {"namespace": "shop"}, "spec": {"http": rules}});
         let rules = Istio::rules(&object, &[], &pools()).unwrap();
-        let (shares, strange) = rule::shares(&rules, &pools());
-        assert_eq!((rules.len(), shares["green"], strange), (2, 100, vec![]));
+        let (shares, torn, strange) = rule::shares(&rules, &pools());
+        assert_eq!((rules.len(), shares["green"], torn, strange), (2, 100, None, vec![]));
         assert!(rule::missing(&rules, &pools()["blue"]).unwrap().contains("http route 2"));
         assert!(Istio::backend("shop", "checkout/v2/x").is_err());
     }

@@ -31,7 +31,7 @@ use super::{
 use crate::{
     Check, Fault,
     traffic::{
-        Held,
+        Held, LetGo,
         fleet::{Caution, Reading, Vendor, Wrote},
         shares::spell,
     },
@@ -131,6 +131,7 @@ struct Seen {
     object: Value,
     rules: Vec<Rule>,
     shares: Shares,
+    torn: Option<String>,
     strange: Vec<String>,
 }
 
@@ -166,8 +167,8 @@ impl<D: Dialect> Route<D> {
         if rules.is_empty() {
             return Err(invalid("none of its rules leads to any of the pools".to_owned()));
         }
-        let (shares, strange) = rule::shares(&rules, &self.pools);
-        Ok(Seen { path, object, rules, shares, strange })
+        let (shares, torn, strange) = rule::shares(&rules, &self.pools);
+        Ok(Seen { path, object, rules, shares, torn, strange })
     }
 
     /// Bound to the very object that was read.
@@ -241,6 +242,7 @@ impl<D: Dialect> Vendor for Route<D> {
             ),
             coming: behind.map(|why| (seen.shares.clone(), why)),
             shares: seen.shares,
+            torn: seen.torn,
             pools,
             strange,
             cautions,
@@ -255,12 +257,13 @@ impl<D: Dialect> Vendor for Route<D> {
         let mut warnings = Vec::new();
         if let Some(owner) = gitops::owner(&seen.object, &self.argocd) {
             match self.gitops.about(&owner) {
-                Ok(warning) => warnings.push(warning),
+                Ok(warning) => warnings.extend(warning),
                 Err(refusal) => return Err(Fault::Invalid(refusal)),
             }
-            if self.holds() {
-                truce::hold(&self.cluster, &seen.object, &self.argocd, "", true).await?;
-            }
+        }
+        warnings.extend(gitops::said_of(&self.would_hold().await?));
+        if let Some(master) = gitops::master(&seen.object).or_else(|| gitops::driver(&seen.object)) {
+            return Err(Fault::Invalid(master));
         }
         match self.patch(&seen, wanted, true).await {
             Err(Fault::Conflict(why)) if near(&now.shares, &seen.shares) => {
@@ -294,21 +297,34 @@ impl<D: Dialect> Vendor for Route<D> {
         self.gitops == Gitops::Suspend
     }
 
-    async fn hold(&self, note: &str) -> Result<Vec<String>, Fault> {
-        truce::hold(&self.cluster, &self.get().await?.1, &self.argocd, note, false).await
+    async fn would_hold(&self) -> Result<Vec<String>, Fault> {
+        match self.holds() {
+            true => truce::hold(&self.cluster, &self.get().await?.1, &self.argocd, "", true).await,
+            false => Ok(Vec::new()),
+        }
     }
 
-    async fn held(&self) -> Result<Vec<Held>, Fault> {
-        truce::held(&self.cluster, &self.get().await?.1, &self.argocd).await
+    async fn hold(&self, holder: &str) -> Result<Vec<String>, Fault> {
+        truce::hold(&self.cluster, &self.get().await?.1, &self.argocd, holder, false).await
     }
 
-    async fn let_go(&self) -> Result<Vec<String>, Fault> {
-        truce::let_go(&self.cluster, &self.get().await?.1, &self.argocd).await
+    async fn held(&self, holder: &str) -> Result<Vec<Held>, Fault> {
+        truce::held(&self.cluster, &self.get().await?.1, &self.argocd, holder).await
+    }
+
+    async fn let_go(&self, holder: &str) -> Result<LetGo, Fault> {
+        truce::let_go(&self.cluster, &self.get().await?.1, &self.argocd, holder).await
+    }
+
+    async fn notes(&self) -> Result<Vec<String>, Fault> {
+        Ok(gitops::said_of(&self.would_hold().await?).into_iter().collect())
     }
 
     async fn also(&self) -> Vec<Check> {
         let role = format!("deploy/kubernetes/{}.yaml", D::NAME);
-        vec![access::check(&self.cluster, &self.namespace, &self.needed(), &role).await]
+        let access = access::check(&self.cluster, &self.namespace, &self.needed(), &role).await;
+        let owners = gitops::check(self.holds(), self.would_hold().await);
+        [Some(access), owners].into_iter().flatten().collect()
     }
 
     fn remedy(&self, fault: &Fault) -> &'static str {

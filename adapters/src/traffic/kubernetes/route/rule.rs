@@ -77,20 +77,20 @@ impl Rule {
     }
 }
 
-/// What all rules give, and what keeps it from being a matter of the pools alone.
-pub fn shares(rules: &[Rule], pools: &BTreeMap<String, Backend>) -> (Shares, Vec<String>) {
+/// What all rules give; that they differ, in words (then each pool's largest share is told); and what keeps it from being a matter of
+/// the pools alone.
+pub fn shares(rules: &[Rule], pools: &BTreeMap<String, Backend>) -> (Shares, Option<String>, Vec<String>) {
     let first = rules.first().map(|rule| rule.shares(pools)).unwrap_or_default();
-    let mut strange = Vec::new();
+    let (mut all, mut torn, mut strange) = (first.clone(), None, Vec::new());
     for rule in rules {
         let own = rule.shares(pools);
         if !near(&own, &first) {
-            strange.push(format!(
-                "{} gives {}, but {} {}",
-                rules[0].name,
-                spell(&first),
-                rule.name,
-                spell(&own)
-            ));
+            torn =
+                Some(format!("{} gives {}, but {} {}", rules[0].name, spell(&first), rule.name, spell(&own)));
+        }
+        for (pool, share) in own {
+            let most = all.entry(pool).or_default();
+            *most = share.max(*most);
         }
         let mut seen = BTreeSet::new();
         for part in &rule.parts {
@@ -106,7 +106,7 @@ pub fn shares(rules: &[Rule], pools: &BTreeMap<String, Backend>) -> (Shares, Vec
             }
         }
     }
-    (first, strange)
+    (if torn.is_some() { all } else { first }, torn, strange)
 }
 
 /// Why the pool can't get anything: a rule does not name it.

@@ -71,6 +71,8 @@ proptest! {
             prop_assert!(heard.title.chars().count() <= 200);
             prop_assert!(heard.annotations.iter().all(|(name, _)| !name.is_empty()));
             let texts = [&heard.title, &heard.words, &heard.identity];
+            let pairs = heard.annotations.iter().flat_map(|(name, value)| [name, value]);
+            let texts: Vec<_> = texts.into_iter().chain(&heard.names).chain(pairs).collect();
             prop_assert!(texts.iter().all(|text| !text.contains('\0')), "{heard:?}");
         }
     }
