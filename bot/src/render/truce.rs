@@ -52,7 +52,7 @@ pub fn button(view: &View) -> Option<Button> {
     }
     let (verb, label, style) = match truce.state {
         State::Held => (Verb::Resume, format!("Resume {}", truce.who), Style::Plain),
-        State::Failed => (Verb::Resume, format!("Resume {} again", truce.who), Style::Plain),
+        State::Failed => (Verb::ResumeAnyway, format!("Resume {} again", truce.who), Style::Plain),
         State::Warned => (Verb::ResumeAnyway, "Resume anyway".to_owned(), Style::Danger),
         State::Resuming | State::Resumed => return None,
     };

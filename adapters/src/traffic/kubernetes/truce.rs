@@ -77,6 +77,14 @@ async fn find(cluster: &Cluster, owner: Owner) -> Result<Found, Fault> {
     Err(Fault::NotFound(format!("{} is not in namespace {}{advice}", owner.name, owner.namespace)))
 }
 
+/// As `chain`, for letting go: who is not there any more stands still for nobody.
+async fn left(cluster: &Cluster, object: &Value, argocd: &str) -> Result<Vec<Found>, Fault> {
+    match chain(cluster, object, argocd).await {
+        Err(Fault::NotFound(_) | Fault::Invalid(_)) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
 /// Everybody who would put a change of this object back, the topmost first; image automation, which would write Git anew, last.
 async fn chain(cluster: &Cluster, object: &Value, argocd: &str) -> Result<Vec<Found>, Fault> {
     let mut all: Vec<Found> = Vec::new();
@@ -278,7 +286,7 @@ pub async fn hold(
 pub async fn held(cluster: &Cluster, object: &Value, argocd: &str, holder: &str) -> Result<Vec<Held>, Fault> {
     let direct = owner(object, argocd).map(|owner| owner.name);
     let mut all = Vec::new();
-    for found in chain(cluster, object, argocd).await? {
+    for found in left(cluster, object, argocd).await? {
         if found.holders().contains(holder) {
             let is_direct = direct.as_ref() == Some(&found.owner.name);
             let danger = if is_direct { danger(cluster, &found, object).await } else { None };
@@ -294,7 +302,7 @@ pub async fn held(cluster: &Cluster, object: &Value, argocd: &str, holder: &str)
 /// Why one of them could not be let go; asking again goes on.
 pub async fn let_go(cluster: &Cluster, object: &Value, argocd: &str, holder: &str) -> Result<LetGo, Fault> {
     let mut done = LetGo::default();
-    for found in chain(cluster, object, argocd).await?.into_iter().rev() {
+    for found in left(cluster, object, argocd).await?.into_iter().rev() {
         let holders = found.holders();
         if !holders.contains(holder) {
             continue;

@@ -144,6 +144,12 @@ async fn what_a_person_suspended_stays_theirs() {
     assert_eq!(scene.asks(&other).await["spec"]["suspend"], true);
     scene.shifter.let_go("one").await.unwrap();
     assert_eq!(scene.asks(&other).await["spec"]["suspend"], false);
+    // Who is gone needs no letting go, and is no reason to fail for ever.
+    sets(&path, json!(false)).await;
+    scene.shifter.hold("one").await.unwrap();
+    scene.cluster.read().await.delete(&path).await;
+    let gone = scene.shifter.let_go("one").await.unwrap();
+    assert!(gone.on.is_empty() && gone.still.is_empty(), "{gone:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -201,12 +201,12 @@ impl Shifter for Rollout {
     }
 
     async fn held(&self, holder: &str) -> Result<Vec<Held>, Fault> {
-        let object = self.cluster.get(&self.path()).await?;
+        let Some(object) = self.cluster.find(&self.path()).await? else { return Ok(Vec::new()) };
         truce::held(&self.cluster, &object, &self.argocd, holder).await
     }
 
     async fn let_go(&self, holder: &str) -> Result<LetGo, Fault> {
-        let object = self.cluster.get(&self.path()).await?;
+        let Some(object) = self.cluster.find(&self.path()).await? else { return Ok(LetGo::default()) };
         truce::let_go(&self.cluster, &object, &self.argocd, holder).await
     }
 

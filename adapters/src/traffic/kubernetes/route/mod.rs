@@ -309,11 +309,17 @@ impl<D: Dialect> Vendor for Route<D> {
     }
 
     async fn held(&self, holder: &str) -> Result<Vec<Held>, Fault> {
-        truce::held(&self.cluster, &self.get().await?.1, &self.argocd, holder).await
+        match self.get().await {
+            Err(Fault::NotFound(_)) => Ok(Vec::new()),
+            found => truce::held(&self.cluster, &found?.1, &self.argocd, holder).await,
+        }
     }
 
     async fn let_go(&self, holder: &str) -> Result<LetGo, Fault> {
-        truce::let_go(&self.cluster, &self.get().await?.1, &self.argocd, holder).await
+        match self.get().await {
+            Err(Fault::NotFound(_)) => Ok(LetGo::default()),
+            found => truce::let_go(&self.cluster, &found?.1, &self.argocd, holder).await,
+        }
     }
 
     async fn notes(&self) -> Result<Vec<String>, Fault> {
