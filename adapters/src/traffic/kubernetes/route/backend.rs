@@ -44,6 +44,16 @@ impl Backend {
         }
     }
 
+    /// As most kinds of route refer to a backend, with how the object names it. One of another kind than a Service is none of a pool's,
+    /// and its weight counts.
+    pub fn referenced(namespace: &str, item: &Value) -> Option<(Self, String)> {
+        let name = item["name"].as_str()?;
+        let kind = item["kind"].as_str().unwrap_or("Service");
+        let namespace = item["namespace"].as_str().unwrap_or(namespace).to_owned();
+        let name = if kind == "Service" { name.to_owned() } else { format!("{kind}/{name}") };
+        Some((Self::Service { namespace, name: name.clone(), subset: None }, name))
+    }
+
     pub async fn read(
         &self,
         cluster: &Cluster,

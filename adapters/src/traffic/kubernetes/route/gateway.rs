@@ -51,14 +51,7 @@ impl Dialect for Gateway {
 
     fn rules(object: &Value, _: &[Value], pools: &BTreeMap<String, Backend>) -> Result<Vec<Rule>, String> {
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-        let service = |item: &Value| {
-            let name = item["name"].as_str()?;
-            let kind = item["kind"].as_str().unwrap_or("Service");
-            let namespace = item["namespace"].as_str().unwrap_or(namespace).to_owned();
-            // Of another kind: none of a pool's, and its weight counts.
-            let name = if kind == "Service" { name.to_owned() } else { format!("{kind}/{name}") };
-            Some((Backend::Service { namespace, name: name.clone(), subset: None }, name))
-        };
+        let service = |item: &Value| Backend::referenced(namespace, item);
         let rules = list_of(&object["spec"]["rules"]).iter().enumerate();
         Ok(rules
             .filter_map(|(index, item)| {

@@ -35,13 +35,7 @@ impl Dialect for TraefikCrd {
         if services.is_empty() {
             return Err("it has no weighted services".to_owned());
         }
-        let service = |item: &Value| {
-            let name = item["name"].as_str()?;
-            let kind = item["kind"].as_str().unwrap_or("Service");
-            let namespace = item["namespace"].as_str().unwrap_or(namespace).to_owned();
-            let name = if kind == "Service" { name.to_owned() } else { format!("{kind}/{name}") };
-            Some((Backend::Service { namespace, name: name.clone(), subset: None }, name))
-        };
+        let service = |item: &Value| Backend::referenced(namespace, item);
         let name = "spec.weighted".to_owned();
         Ok(rule::read(name, "/spec/weighted/services", services, pools, 1, service).into_iter().collect())
     }
