@@ -133,6 +133,35 @@ pub struct LetGo {
     pub still: Vec<String>,
 }
 
+/// Makes others stand still who would put a move back, and lets them go on. `holder` names for whom; what was before, and for whom they
+/// stand still, is remembered outside of this process.
+#[async_trait]
+pub trait Truce: Send + Sync {
+    /// Who would be made to stand still, and can be. Changes nothing.
+    ///
+    /// # Errors
+    /// As `hold`.
+    async fn would_hold(&self) -> Result<Vec<String>, Fault>;
+
+    /// Makes them stand still, before a move; whom a person has made to is left as found. Their names; a repetition gives the same.
+    ///
+    /// # Errors
+    /// As `Shifter::apply`: the move must not be made then.
+    async fn hold(&self, holder: &str) -> Result<Vec<String>, Fault>;
+
+    /// Who stands still for `holder`. Changes nothing.
+    ///
+    /// # Errors
+    /// As `Shifter::observe`.
+    async fn held(&self, holder: &str) -> Result<Vec<Held>, Fault>;
+
+    /// Lets those go on that stand still for `holder`, and for nobody else, as they were before.
+    ///
+    /// # Errors
+    /// As `Shifter::apply`; a repetition goes on where it ended.
+    async fn let_go(&self, holder: &str) -> Result<LetGo, Fault>;
+}
+
 /// Whether a move can happen. Found before anything is changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Preflight {
@@ -203,42 +232,9 @@ pub trait Shifter: Send + Sync {
         Ok(Foreseen::default())
     }
 
-    /// Whether others, who would put a move back, are made to stand still for it (those who apply the routing from Git).
-    fn holds(&self) -> bool {
-        false
-    }
-
-    /// Who would be made to stand still, and can be. Changes nothing.
-    ///
-    /// # Errors
-    /// As `hold`.
-    async fn would_hold(&self) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
-    }
-
-    /// Makes them stand still, before a move; whom a person has made to is left as found. What was, and for whom (`holder`), is
-    /// remembered outside of this process. Their names; a repetition gives the same.
-    ///
-    /// # Errors
-    /// As `apply`: the move must not be made then.
-    async fn hold(&self, _holder: &str) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
-    }
-
-    /// Who stands still for `holder`. Changes nothing.
-    ///
-    /// # Errors
-    /// As `observe`.
-    async fn held(&self, _holder: &str) -> Result<Vec<Held>, Fault> {
-        Ok(Vec::new())
-    }
-
-    /// Lets those go on that stand still for `holder`, and for nobody else, as they were before.
-    ///
-    /// # Errors
-    /// As `apply`; a repetition goes on where it ended.
-    async fn let_go(&self, _holder: &str) -> Result<LetGo, Fault> {
-        Ok(LetGo::default())
+    /// Others who would put a move back (those who apply the routing from Git), where they are to stand still for it.
+    fn truce(&self) -> Option<&dyn Truce> {
+        None
     }
 
     /// Connections and permissions, a line each, for `lastgood check`. Changes nothing.

@@ -20,9 +20,7 @@ pub use self::{
     judge::by_pool,
     reading::{Caution, Pool, Reading},
 };
-use super::{
-    Foreseen, Held, LetGo, Move, Observation, Preflight, Progress, Said, Shifter, Unreachable, shares,
-};
+use super::{Foreseen, Move, Observation, Preflight, Progress, Said, Shifter, Truce, Unreachable, shares};
 use crate::{Check, Fault};
 
 /// Set before the first byte of a change leaves: from then on a missing answer is an unknown outcome.
@@ -67,41 +65,9 @@ pub trait Vendor: Send + Sync + 'static {
     /// As `Shifter::apply`.
     async fn write(&self, to: &[(&str, &Reading)], wanted: &Shares, wrote: &Wrote) -> Result<(), Fault>;
 
-    /// As `Shifter::holds`.
-    fn holds(&self) -> bool {
-        false
-    }
-
-    /// As `Shifter::would_hold`.
-    ///
-    /// # Errors
-    /// As that.
-    async fn would_hold(&self) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
-    }
-
-    /// As `Shifter::hold`.
-    ///
-    /// # Errors
-    /// As that.
-    async fn hold(&self, _holder: &str) -> Result<Vec<String>, Fault> {
-        Ok(Vec::new())
-    }
-
-    /// As `Shifter::held`.
-    ///
-    /// # Errors
-    /// As that.
-    async fn held(&self, _holder: &str) -> Result<Vec<Held>, Fault> {
-        Ok(Vec::new())
-    }
-
-    /// As `Shifter::let_go`.
-    ///
-    /// # Errors
-    /// As that.
-    async fn let_go(&self, _holder: &str) -> Result<LetGo, Fault> {
-        Ok(LetGo::default())
+    /// As `Shifter::truce`.
+    fn truce(&self) -> Option<&dyn Truce> {
+        None
     }
 
     /// What whoever approves a move has to know of it.
@@ -303,24 +269,8 @@ impl<V: Vendor> Shifter for Fleet<V> {
         Ok(judge::progress(&asked, wanted, seen))
     }
 
-    fn holds(&self) -> bool {
-        self.vendor.holds()
-    }
-
-    async fn would_hold(&self) -> Result<Vec<String>, Fault> {
-        self.vendor.would_hold().await
-    }
-
-    async fn hold(&self, holder: &str) -> Result<Vec<String>, Fault> {
-        self.vendor.hold(holder).await
-    }
-
-    async fn held(&self, holder: &str) -> Result<Vec<Held>, Fault> {
-        self.vendor.held(holder).await
-    }
-
-    async fn let_go(&self, holder: &str) -> Result<LetGo, Fault> {
-        self.vendor.let_go(holder).await
+    fn truce(&self) -> Option<&dyn Truce> {
+        self.vendor.truce()
     }
 
     async fn foresee(&self, _: &Move) -> Result<Foreseen, Fault> {

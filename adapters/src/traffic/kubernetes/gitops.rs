@@ -4,7 +4,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{cluster::MANAGER, list_of};
-use crate::{Check, Fault};
 
 /// What to do about an object that is applied from Git.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -46,22 +45,6 @@ impl Gitops {
 pub fn said_of(suspended: &[String]) -> Option<String> {
     (!suspended.is_empty()).then(|| {
         format!("applied from Git: {} will be suspended until the incident closes", suspended.join(", "))
-    })
-}
-
-/// Whether those who would have to be suspended can be, for `lastgood check`.
-pub fn check(holds: bool, answer: Result<Vec<String>, Fault>) -> Option<Check> {
-    let what = "suspending GitOps".to_owned();
-    holds.then(|| match answer {
-        Ok(names) if names.is_empty() => {
-            Check::good(what, "nobody applies it from Git, or it is suspended already")
-        }
-        Ok(names) => Check::good(what, format!("{} can be", names.join(", "))),
-        Err(fault) => Check::bad(
-            what,
-            fault.to_string(),
-            "compare the Role in its namespace with deploy/kubernetes/gitops.yaml",
-        ),
     })
 }
 

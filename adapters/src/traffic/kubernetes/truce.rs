@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{
@@ -17,8 +18,8 @@ use super::{
     list_of,
 };
 use crate::{
-    Fault,
-    traffic::{Held, LetGo},
+    Check, Fault,
+    traffic::{Held, LetGo, Truce},
 };
 
 /// Where it is kept how things were, and for whom they stand still: `{"was": …, "for": ["production/checkout/RB-7"]}`.
@@ -28,6 +29,71 @@ const KEPT_AT: &str = "/metadata/annotations/lastgood.io~1held";
 const DEEPEST: usize = 8;
 /// How often a change is tried anew when the object changed in between.
 const TRIES: u32 = 5;
+
+/// What may be applied from Git by others.
+#[async_trait]
+pub trait Applied: Send + Sync {
+    fn cluster(&self) -> &Cluster;
+
+    /// Namespace of Argo CD's applications.
+    fn argocd(&self) -> &str;
+
+    /// # Errors
+    /// `NotFound`, or as the server says.
+    async fn object(&self) -> Result<Value, Fault>;
+}
+
+#[async_trait]
+impl<T: Applied> Truce for T {
+    async fn would_hold(&self) -> Result<Vec<String>, Fault> {
+        hold(self.cluster(), &self.object().await?, self.argocd(), "", true).await
+    }
+
+    async fn hold(&self, holder: &str) -> Result<Vec<String>, Fault> {
+        hold(self.cluster(), &self.object().await?, self.argocd(), holder, false).await
+    }
+
+    async fn held(&self, holder: &str) -> Result<Vec<Held>, Fault> {
+        match self.object().await {
+            Err(Fault::NotFound(_)) => Ok(Vec::new()),
+            object => held(self.cluster(), &object?, self.argocd(), holder).await,
+        }
+    }
+
+    async fn let_go(&self, holder: &str) -> Result<LetGo, Fault> {
+        match self.object().await {
+            Err(Fault::NotFound(_)) => Ok(LetGo::default()),
+            object => let_go(self.cluster(), &object?, self.argocd(), holder).await,
+        }
+    }
+}
+
+/// Who would be made to stand still; nobody where none are to.
+///
+/// # Errors
+/// As `Truce::would_hold`.
+pub async fn would(truce: Option<&dyn Truce>) -> Result<Vec<String>, Fault> {
+    match truce {
+        Some(truce) => truce.would_hold().await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Whether those who would have to be suspended can be, for `lastgood check`.
+pub async fn check(truce: Option<&dyn Truce>) -> Option<Check> {
+    let what = "suspending GitOps".to_owned();
+    Some(match truce?.would_hold().await {
+        Ok(names) if names.is_empty() => {
+            Check::good(what, "nobody applies it from Git, or it is suspended already")
+        }
+        Ok(names) => Check::good(what, format!("{} can be", names.join(", "))),
+        Err(fault) => Check::bad(
+            what,
+            fault.to_string(),
+            "compare the Role in its namespace with deploy/kubernetes/gitops.yaml",
+        ),
+    })
+}
 
 /// Somebody who applies things from Git, as an object of the cluster.
 struct Found {
@@ -257,7 +323,7 @@ async fn change(
 ///
 /// # Errors
 /// Why one of them can't be made to. Those above it stand still then; asking again goes on.
-pub async fn hold(
+async fn hold(
     cluster: &Cluster,
     object: &Value,
     argocd: &str,
@@ -283,7 +349,7 @@ pub async fn hold(
 ///
 /// # Errors
 /// When who they are can't be read.
-pub async fn held(cluster: &Cluster, object: &Value, argocd: &str, holder: &str) -> Result<Vec<Held>, Fault> {
+async fn held(cluster: &Cluster, object: &Value, argocd: &str, holder: &str) -> Result<Vec<Held>, Fault> {
     let direct = owner(object, argocd).map(|owner| owner.name);
     let mut all = Vec::new();
     for found in left(cluster, object, argocd).await? {
@@ -300,7 +366,7 @@ pub async fn held(cluster: &Cluster, object: &Value, argocd: &str, holder: &str)
 ///
 /// # Errors
 /// Why one of them could not be let go; asking again goes on.
-pub async fn let_go(cluster: &Cluster, object: &Value, argocd: &str, holder: &str) -> Result<LetGo, Fault> {
+async fn let_go(cluster: &Cluster, object: &Value, argocd: &str, holder: &str) -> Result<LetGo, Fault> {
     let mut done = LetGo::default();
     for found in left(cluster, object, argocd).await?.into_iter().rev() {
         let holders = found.holders();

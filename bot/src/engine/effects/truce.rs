@@ -19,12 +19,9 @@ fn holder(job: &Job<'_>) -> String {
 
 /// Before each change. Written down before the first of them stands still: whatever comes then, somebody is told who to let go.
 pub(super) async fn hold(job: &Job<'_>) -> Result<(), Fault> {
-    let shifter = &job.service.shifter;
-    if !shifter.holds() {
-        return Ok(());
-    }
+    let Some(others) = job.service.shifter.truce() else { return Ok(()) };
     let (rollback, thread, at) = (job.claimed.rollback, job.state.thread, job.engine.now());
-    let names = shifter.would_hold().await?;
+    let names = others.would_hold().await?;
     if names.is_empty() {
         return Ok(());
     }
@@ -39,7 +36,7 @@ pub(super) async fn hold(job: &Job<'_>) -> Result<(), Fault> {
         Ok(false)
     });
     match resuming {
-        Ok(false) => shifter.hold(&holder(job)).await.map(drop),
+        Ok(false) => others.hold(&holder(job)).await.map(drop),
         Ok(true) => Err(Fault::Unavailable(format!("{who} is being resumed just now"))),
         // Nobody would ever be reminded to let them go on.
         Err(error) => Err(Fault::Unavailable(format!("that {who} stands still could not be kept: {error}"))),
@@ -47,9 +44,13 @@ pub(super) async fn hold(job: &Job<'_>) -> Result<(), Fault> {
 }
 
 pub(super) async fn resume(job: &Job<'_>, anyway: bool, by: &Actor) -> Outcome {
-    let (shifter, holder) = (&job.service.shifter, holder(job));
+    let Some(others) = job.service.shifter.truce() else {
+        let why = "the configuration no longer has gitops = \"suspend\": set it again, or resume by hand";
+        return done(job, State::Failed, why, by).await;
+    };
+    let holder = holder(job);
     if !anyway {
-        let held = match shifter.held(&holder).await {
+        let held = match others.held(&holder).await {
             Ok(held) => held,
             Err(fault) => return failed(job, &fault, by).await,
         };
@@ -62,7 +63,7 @@ pub(super) async fn resume(job: &Job<'_>, anyway: bool, by: &Actor) -> Outcome {
         Ok(time) => time,
         Err(instead) => return instead,
     };
-    match tokio::time::timeout(time, shifter.let_go(&holder)).await {
+    match tokio::time::timeout(time, others.let_go(&holder)).await {
         Ok(Ok(gone)) if gone.on.is_empty() && gone.still.is_empty() => {
             let text = "nothing there says that it stands still for this rollback: look at it by hand";
             done(job, State::Resumed, text, by).await

@@ -83,10 +83,10 @@ async fn flux_stands_still_up_to_its_topmost_kustomization_and_goes_on() {
         "preflight changes nothing"
     );
 
-    assert_eq!(scene.shifter.hold("one").await.unwrap(), all, "the topmost first");
-    assert_eq!(scene.shifter.hold("one").await.unwrap(), all, "once more is the same");
+    assert_eq!(scene.shifter.truce().unwrap().hold("one").await.unwrap(), all, "the topmost first");
+    assert_eq!(scene.shifter.truce().unwrap().hold("one").await.unwrap(), all, "once more is the same");
     // Another service's incident needs the same owners.
-    assert_eq!(scene.shifter.hold("two").await.unwrap(), all);
+    assert_eq!(scene.shifter.truce().unwrap().hold("two").await.unwrap(), all);
     let paths = [format!("{FLUX}/cluster"), format!("{FLUX}/shop"), format!("{AUTOMATIONS}/bump")];
     for path in &paths {
         let object = scene.asks(path).await;
@@ -98,7 +98,7 @@ async fn flux_stands_still_up_to_its_topmost_kustomization_and_goes_on() {
     }
     let danger = |held: Vec<Held>| held.into_iter().filter_map(|one| one.danger).collect::<Vec<_>>();
     assert_eq!(
-        danger(scene.shifter.held("one").await.unwrap()),
+        danger(scene.shifter.truce().unwrap().held("one").await.unwrap()),
         [
             "Git is still at main@sha1:aaaa, which Flux Kustomization shop/shop applied before: it would apply that again"
         ]
@@ -107,17 +107,17 @@ async fn flux_stands_still_up_to_its_topmost_kustomization_and_goes_on() {
     let artifact = json!({"status": {"artifact": {"revision": "main@sha1:bbbb"}}});
     let source = "/apis/source.toolkit.fluxcd.io/v1/namespaces/shop/gitrepositories/shop/status";
     scene.cluster.read().await.patch(source, "source-controller", &artifact).await;
-    let unsure = danger(scene.shifter.held("one").await.unwrap()).concat();
+    let unsure = danger(scene.shifter.truce().unwrap().held("one").await.unwrap()).concat();
     assert!(
         unsure.contains("can't be told (it is at main@sha1:bbbb, and was at main@sha1:aaaa)"),
         "{unsure}"
     );
 
-    let gone = scene.shifter.let_go("one").await.unwrap();
+    let gone = scene.shifter.truce().unwrap().let_go("one").await.unwrap();
     assert!(gone.on.is_empty() && gone.still.len() == 3, "the other still needs them: {gone:?}");
-    assert!(scene.shifter.held("one").await.unwrap().is_empty());
+    assert!(scene.shifter.truce().unwrap().held("one").await.unwrap().is_empty());
     assert_eq!(scene.asks(&paths[0]).await["spec"]["suspend"], true);
-    assert_eq!(scene.shifter.let_go("two").await.unwrap().on.len(), 3);
+    assert_eq!(scene.shifter.truce().unwrap().let_go("two").await.unwrap().on.len(), 3);
     for path in &paths {
         let object = scene.asks(path).await;
         assert!(object["spec"]["suspend"].is_null(), "{object}");
@@ -133,22 +133,22 @@ async fn what_a_person_suspended_stays_theirs() {
         scene.cluster.read().await.patch(path, "kubectl", &json!({"spec": {"suspend": suspend}})).await;
     };
     sets(&path, json!(true)).await;
-    let names = scene.shifter.hold("one").await.unwrap();
+    let names = scene.shifter.truce().unwrap().hold("one").await.unwrap();
     assert!(!names.contains(&"Flux Kustomization shop/shop".to_owned()), "{names:?}");
-    scene.shifter.let_go("one").await.unwrap();
+    scene.shifter.truce().unwrap().let_go("one").await.unwrap();
     assert_eq!(scene.asks(&path).await["spec"]["suspend"], true, "it was no doing of ours");
     // What a person lets go meanwhile goes on as they left it; and when it is held again, that is how it was.
-    scene.shifter.hold("one").await.unwrap();
+    scene.shifter.truce().unwrap().hold("one").await.unwrap();
     sets(&other, json!(false)).await;
-    scene.shifter.hold("one").await.unwrap();
+    scene.shifter.truce().unwrap().hold("one").await.unwrap();
     assert_eq!(scene.asks(&other).await["spec"]["suspend"], true);
-    scene.shifter.let_go("one").await.unwrap();
+    scene.shifter.truce().unwrap().let_go("one").await.unwrap();
     assert_eq!(scene.asks(&other).await["spec"]["suspend"], false);
     // Who is gone needs no letting go, and is no reason to fail for ever.
     sets(&path, json!(false)).await;
-    scene.shifter.hold("one").await.unwrap();
+    scene.shifter.truce().unwrap().hold("one").await.unwrap();
     scene.cluster.read().await.delete(&path).await;
-    let gone = scene.shifter.let_go("one").await.unwrap();
+    let gone = scene.shifter.truce().unwrap().let_go("one").await.unwrap();
     assert!(gone.on.is_empty() && gone.still.is_empty(), "{gone:?}");
 }
 
@@ -176,12 +176,12 @@ async fn what_can_not_be_suspended_is_refused_before() {
     assert!(refused.contains("ApplicationSet teams makes Argo CD application team/shop"), "{refused}");
     let checked = format!("{:?}", scene.shifter.check().await);
     assert!(checked.contains("suspending GitOps") && checked.contains("ApplicationSet teams"), "{checked}");
-    assert!(matches!(scene.shifter.hold("RB-1").await, Err(Fault::Invalid(_))));
+    assert!(matches!(scene.shifter.truce().unwrap().hold("RB-1").await, Err(Fault::Invalid(_))));
     // Nobody who applies it: nobody to suspend.
     scene
         .edit("kubectl", &json!({"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": null}}}))
         .await;
     let plain = Scene::of(1, [&image("v2.4.0"), &image("v2.4.1")], &json!({"gitops": "suspend"})).await;
     assert!(matches!(plain.shifter.preflight(&to("v2.4.0")).await.unwrap(), Preflight::Ready { .. }));
-    assert!(plain.shifter.hold("one").await.unwrap().is_empty());
+    assert!(plain.shifter.truce().unwrap().hold("one").await.unwrap().is_empty());
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lastgood_core::Artifact;
+use serde_json::Value;
 
 use super::{
     NEEDED, ROLE, Rollout, argo, hazards::Found, revert::Standing, snapshot::Snapshot, workload::Kind,
@@ -12,11 +13,12 @@ use crate::{
     Check, Fault,
     forge::Forge,
     traffic::{
-        Foreseen, Held, LetGo, Move, Observation, Preflight, Progress, Said, Shifter,
+        Foreseen, Move, Observation, Preflight, Progress, Said, Shifter, Truce,
         kubernetes::{
+            Cluster,
             access::{self, Needed},
             gitops::{self, Gitops},
-            truce,
+            truce::{self, Applied},
         },
     },
 };
@@ -37,7 +39,7 @@ impl Rollout {
         }
         let mut found = self.standing(&snapshot);
         if found.refused.is_empty() {
-            match self.would_hold().await {
+            match truce::would(self.truce()).await {
                 Err(fault) if !fault.passes() => {
                     found.refused.push(format!("its owner can't be suspended: {fault}"));
                 }
@@ -138,7 +140,7 @@ impl Rollout {
         // What preflight will refuse is better known before somebody approves.
         said.caveats.splice(0..0, found.refused);
         said.notes.extend(found.warnings);
-        match self.would_hold().await {
+        match truce::would(self.truce()).await {
             Ok(names) => said.notes.extend(gitops::said_of(&names)),
             Err(fault) => said.caveats.push(format!("its owner can't be suspended: {fault}")),
         }
@@ -183,31 +185,8 @@ impl Shifter for Rollout {
         self.cluster.within(self.beforehand(wanted)).await
     }
 
-    fn holds(&self) -> bool {
-        self.gitops == Gitops::Suspend
-    }
-
-    async fn would_hold(&self) -> Result<Vec<String>, Fault> {
-        if !self.holds() {
-            return Ok(Vec::new());
-        }
-        let object = self.cluster.get(&self.path()).await?;
-        truce::hold(&self.cluster, &object, &self.argocd, "", true).await
-    }
-
-    async fn hold(&self, holder: &str) -> Result<Vec<String>, Fault> {
-        let object = self.cluster.get(&self.path()).await?;
-        truce::hold(&self.cluster, &object, &self.argocd, holder, false).await
-    }
-
-    async fn held(&self, holder: &str) -> Result<Vec<Held>, Fault> {
-        let Some(object) = self.cluster.find(&self.path()).await? else { return Ok(Vec::new()) };
-        truce::held(&self.cluster, &object, &self.argocd, holder).await
-    }
-
-    async fn let_go(&self, holder: &str) -> Result<LetGo, Fault> {
-        let Some(object) = self.cluster.find(&self.path()).await? else { return Ok(LetGo::default()) };
-        truce::let_go(&self.cluster, &object, &self.argocd, holder).await
+    fn truce(&self) -> Option<&dyn Truce> {
+        (self.gitops == Gitops::Suspend).then_some(self)
     }
 
     async fn check(&self) -> Vec<Check> {
@@ -233,8 +212,23 @@ impl Shifter for Rollout {
             }
             Err(fault) => Check::bad(what, fault.to_string(), "is it the right cluster, namespace and name?"),
         };
-        let owners = gitops::check(self.holds(), self.would_hold().await);
+        let owners = truce::check(self.truce()).await;
         [Some(seen), Some(access), owners].into_iter().flatten().collect()
+    }
+}
+
+#[async_trait]
+impl Applied for Rollout {
+    fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    fn argocd(&self) -> &str {
+        &self.argocd
+    }
+
+    async fn object(&self) -> Result<Value, Fault> {
+        self.cluster.get(&self.path()).await
     }
 }
 

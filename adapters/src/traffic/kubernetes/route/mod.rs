@@ -26,12 +26,12 @@ use super::{
     Cluster, Patch,
     access::{self, Needed},
     gitops::{self, Gitops},
-    truce,
+    truce::{self, Applied},
 };
 use crate::{
     Check, Fault,
     traffic::{
-        Held, LetGo,
+        Truce,
         fleet::{Caution, Reading, Vendor, Wrote},
         shares::spell,
     },
@@ -205,6 +205,21 @@ impl<D: Dialect> Route<D> {
 }
 
 #[async_trait]
+impl<D: Dialect> Applied for Route<D> {
+    fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    fn argocd(&self) -> &str {
+        &self.argocd
+    }
+
+    async fn object(&self) -> Result<Value, Fault> {
+        Ok(self.get().await?.1)
+    }
+}
+
+#[async_trait]
 impl<D: Dialect> Vendor for Route<D> {
     const NAME: &'static str = D::NAME;
 
@@ -261,7 +276,7 @@ impl<D: Dialect> Vendor for Route<D> {
                 Err(refusal) => return Err(Fault::Invalid(refusal)),
             }
         }
-        warnings.extend(gitops::said_of(&self.would_hold().await?));
+        warnings.extend(gitops::said_of(&truce::would(self.truce()).await?));
         if let Some(master) = gitops::master(&seen.object).or_else(|| gitops::driver(&seen.object)) {
             return Err(Fault::Invalid(master));
         }
@@ -293,43 +308,18 @@ impl<D: Dialect> Vendor for Route<D> {
         Ok(())
     }
 
-    fn holds(&self) -> bool {
-        self.gitops == Gitops::Suspend
-    }
-
-    async fn would_hold(&self) -> Result<Vec<String>, Fault> {
-        match self.holds() {
-            true => truce::hold(&self.cluster, &self.get().await?.1, &self.argocd, "", true).await,
-            false => Ok(Vec::new()),
-        }
-    }
-
-    async fn hold(&self, holder: &str) -> Result<Vec<String>, Fault> {
-        truce::hold(&self.cluster, &self.get().await?.1, &self.argocd, holder, false).await
-    }
-
-    async fn held(&self, holder: &str) -> Result<Vec<Held>, Fault> {
-        match self.get().await {
-            Err(Fault::NotFound(_)) => Ok(Vec::new()),
-            found => truce::held(&self.cluster, &found?.1, &self.argocd, holder).await,
-        }
-    }
-
-    async fn let_go(&self, holder: &str) -> Result<LetGo, Fault> {
-        match self.get().await {
-            Err(Fault::NotFound(_)) => Ok(LetGo::default()),
-            found => truce::let_go(&self.cluster, &found?.1, &self.argocd, holder).await,
-        }
+    fn truce(&self) -> Option<&dyn Truce> {
+        (self.gitops == Gitops::Suspend).then_some(self)
     }
 
     async fn notes(&self) -> Result<Vec<String>, Fault> {
-        Ok(gitops::said_of(&self.would_hold().await?).into_iter().collect())
+        Ok(gitops::said_of(&truce::would(self.truce()).await?).into_iter().collect())
     }
 
     async fn also(&self) -> Vec<Check> {
         let role = format!("deploy/kubernetes/{}.yaml", D::NAME);
         let access = access::check(&self.cluster, &self.namespace, &self.needed(), &role).await;
-        let owners = gitops::check(self.holds(), self.would_hold().await);
+        let owners = truce::check(self.truce()).await;
         [Some(access), owners].into_iter().flatten().collect()
     }
 
