@@ -4,6 +4,7 @@
 mod decide;
 mod escalate;
 mod observe;
+mod paging;
 mod propose;
 mod shift;
 mod steps;
