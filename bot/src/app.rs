@@ -184,6 +184,9 @@ fn policy(from: &config::Service) -> rollback::Policy {
         recover_within: millis(from.health.recover_within.0),
         every: millis(from.health.every.0),
         good_in_a_row: from.health.good_in_a_row,
+        bake: millis(from.bake.0),
+        alert_clears_within: millis(from.alert_clears_within.0),
+        act_within: millis(from.act_within.0),
         ack_within: millis(from.ack_within.0),
         pagers: u32::try_from(from.page.len()).unwrap_or(u32::MAX),
     }

@@ -62,6 +62,15 @@ pub struct Service {
     pub answer_within: Span,
     #[serde(default = "minutes::<5>")]
     pub ack_within: Span,
+    /// Whoever acknowledged is asked again after this time without anything done.
+    #[serde(default = "minutes::<30>")]
+    pub act_within: Span,
+    /// For how long a service that has recovered is watched before its rollback ends.
+    #[serde(default = "minutes::<10>")]
+    pub bake: Span,
+    /// How long after that its alert may go on firing.
+    #[serde(default = "minutes::<30>")]
+    pub alert_clears_within: Span,
     shift_within: Option<Span>,
     /// In steps rather than at once.
     pub shift: Option<Shift>,

@@ -8,7 +8,7 @@ use lastgood_core::{
     Artifact, ServiceId,
     inventory::{
         Phase,
-        choice::{Choice, Question, SHOWN, choose},
+        choice::{Choice, Question, Routes, SHOWN, choose},
         live::{Live, Running},
     },
 };
@@ -79,11 +79,16 @@ impl Desk {
             pools: [(ANY.to_owned(), running)].into(),
             ..Live::default()
         };
+        // Where each would run is not looked at here.
+        let names =
+            history.iter().map(|known| (known.release.artifact.digest.clone(), ANY.to_owned())).collect();
         let choice = choose(&Question {
             history: &history,
             live: &live,
             min_bake: service.min_bake,
-            needs_pool: false,
+            routes: Routes::Made(&names),
+            alert_since: None,
+            suspect_within: service.suspect_within,
             must_pull: false,
             tried: &BTreeSet::new(),
             wanted: None,

@@ -108,7 +108,7 @@ async fn fired(tx: &mut Tx, service: &Service, alert: &Alert, at: At, owner: Opt
     };
     write_down(tx, service, alert, Some(thread), at).await?;
     if let Some(active) = tx.active_rollback(&service.id).await? {
-        let event = Event::AlertFired { title: alert.title.clone() };
+        let event = Event::AlertFired { title: alert.title.clone(), since: Some(alert.starts_at.min(at)) };
         let claimed = commit::take(tx, active.state.id, &event, at, owner).await?;
         return Ok((Taken::Joined, claimed));
     }

@@ -55,8 +55,9 @@ fn main_pool(to: &Shares) -> Option<String> {
 async fn opening(tx: &mut Tx, from: &Rollback, linked: &Linked, at: At) -> Result<Opening> {
     let (kind, tried) = match linked {
         Linked::Next { tried } => (Kind::Back, tried.iter().cloned().collect()),
-        Linked::Undo { to, artifact } => {
-            (Kind::Undo { of: from.id, to: to.clone(), artifact: artifact.clone() }, Default::default())
+        Linked::Undo { to, artifact, contents } => {
+            let (to, artifact, contents) = (to.clone(), artifact.clone(), contents.clone());
+            (Kind::Undo { of: from.id, to, artifact, contents }, Default::default())
         }
     };
     Ok(Opening {
@@ -73,5 +74,6 @@ async fn opening(tx: &mut Tx, from: &Rollback, linked: &Linked, at: At) -> Resul
         wanted: None,
         tried,
         commander: from.commander.clone(),
+        baselines: from.baselines.clone(),
     })
 }

@@ -53,6 +53,7 @@ impl Engine {
                 artifact: new.artifact.clone(),
                 phase: new.phase,
                 by: new.by.clone(),
+                pool: new.pool.clone(),
             };
             match commit::take(tx, active.state.id, &event, at, owner.as_deref()).await {
                 Ok(claimed) => Ok((recorded, claimed)),

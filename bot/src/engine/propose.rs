@@ -3,7 +3,7 @@
 use crate::store::write;
 use lastgood_core::{
     Actor, At, RollbackId, ThreadId,
-    rollback::{Alerting, Approval, Kind, Opening},
+    rollback::{Alerting, Approval, Event, Kind, Opening, Phase},
 };
 
 use super::{
@@ -54,8 +54,15 @@ impl Engine {
             if let Some(before) = delivery::before(tx, delivery).await?.and_then(|id| id.parse().ok()) {
                 return Ok((before, vec![]));
             }
-            if let Some(active) = tx.active_rollback(&service.id).await? {
-                let state = active.state;
+            if let Some(state) = tx.active_rollback(&service.id).await?.map(|active| active.state) {
+                if matches!(state.phase, Phase::Confirming { .. }) {
+                    // It has done what it can: another one may begin from there.
+                    let event = Event::SuccessorAsked { by: ask.by.clone() };
+                    let mut claimed = commit::take(tx, state.id, &event, at, owner.as_deref()).await?;
+                    let (id, more) = self.open_for(tx, &service, ask, anchor, delivery).await?;
+                    claimed.extend(more);
+                    return Ok((id, claimed));
+                }
                 return Err(StoreError::Busy(format!(
                     "{} is under way for {} ({}): act on its card, or stop it first",
                     state.id,
@@ -63,22 +70,35 @@ impl Engine {
                     state.phase.word()
                 )));
             }
-            let thread = match tx.open_thread(&service.id, at).await? {
-                Some(thread) => thread,
-                None => alerts::new_thread(tx, &service, &[], anchor, at).await?,
-            };
-            let mut opening = opening(tx, &service, thread, at).await?;
-            opening.by = Some(ask.by.clone());
-            opening.wanted.clone_from(&ask.wanted);
-            opening.reason.clone_from(&ask.reason);
-            let id = opening.id;
-            tx.audit(at, &ask.by.id, &service.id.0, "propose", ask.reason.as_deref().unwrap_or_default())
-                .await?;
-            delivery::keep(tx, delivery, "propose", &id.to_string(), at).await?;
-            Ok((id, commit::open(tx, opening, at, owner.as_deref()).await?))
+            self.open_for(tx, &service, ask, anchor, delivery).await
         })?;
         self.dispatch(claimed);
         Ok(id)
+    }
+
+    /// In the transaction of whoever asks, which has locked the service.
+    async fn open_for(
+        &self,
+        tx: &mut Tx,
+        service: &Service,
+        ask: &Ask,
+        anchor: Option<&Anchor>,
+        delivery: Option<&Delivery>,
+    ) -> Result<(RollbackId, Vec<Claimed>)> {
+        let (at, owner) = (self.now(), self.owner());
+        let thread = match tx.open_thread(&service.id, at).await? {
+            Some(thread) => thread,
+            None => alerts::new_thread(tx, service, &[], anchor, at).await?,
+        };
+        let mut opening = opening(tx, service, thread, at).await?;
+        opening.by = Some(ask.by.clone());
+        opening.wanted.clone_from(&ask.wanted);
+        opening.reason.clone_from(&ask.reason);
+        let id = opening.id;
+        let reason = ask.reason.as_deref().unwrap_or_default();
+        tx.audit(at, &ask.by.id, &service.id.0, "propose", reason).await?;
+        delivery::keep(tx, delivery, "propose", &id.to_string(), at).await?;
+        Ok((id, commit::open(tx, opening, at, owner.as_deref()).await?))
     }
 
     pub(super) fn owner(&self) -> Option<String> {
@@ -121,6 +141,7 @@ async fn opening(tx: &mut Tx, service: &Service, thread: ThreadId, at: At) -> Re
         alert: before.as_ref().and_then(|state| state.alert.clone()).filter(|alert| alert.firing),
         wanted: None,
         tried: Default::default(),
+        baselines: before.as_ref().map(|state| state.baselines.clone()).unwrap_or_default(),
         commander: before.and_then(|state| state.commander).or_else(|| service.commander.clone()),
     })
 }

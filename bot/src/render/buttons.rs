@@ -30,6 +30,7 @@ pub fn of(view: &View) -> Vec<Button> {
         Phase::Proposed { confirming } => proposed(run, *confirming),
         Phase::Deciding | Phase::Fetching | Phase::Preflight => vec![stop(run)],
         Phase::Shifting { .. } | Phase::Holding { .. } | Phase::Observing { .. } => vec![stop(run)],
+        Phase::Confirming { .. } => confirming(run),
         Phase::Stopping { .. } => vec![],
         Phase::Escalated { why } => escalated(run, why),
         Phase::Ended { end } => ended(view, end),
@@ -104,7 +105,8 @@ fn approve(run: &Rollback, confirming: bool) -> Button {
 pub fn choices(run: &Rollback) -> Vec<&Candidate> {
     // An undo goes back to where it came from; another version is a rollback of its own.
     let Some(proposal) = run.proposal.as_ref().filter(|_| !is_undo(run)) else { return vec![] };
-    let other = |c: &&Candidate| c.possible && c.artifact.digest != proposal.target.digest;
+    let proposed = run.target().map(|target| &target.digest);
+    let other = |c: &&Candidate| c.possible && Some(&c.artifact.digest) != proposed;
     proposal.candidates.iter().filter(other).take(OPTIONS).collect()
 }
 
@@ -130,6 +132,13 @@ fn choose(run: &Rollback) -> Option<Button> {
     };
     let choose = button(run, Verb::Choose, "Choose another version", Style::Plain, 'c');
     Some(with_form(choose, "Choose a version", "Propose it", vec![candidate]))
+}
+
+/// Nothing has to be pressed: it ends by itself.
+fn confirming(run: &Rollback) -> Vec<Button> {
+    let mut buttons = vec![button(run, Verb::Stop, "Stop watching", Style::Plain, 's')];
+    buttons.extend(undo(run));
+    buttons
 }
 
 fn stop(run: &Rollback) -> Button {
@@ -175,7 +184,7 @@ fn escalated(run: &Rollback, why: &Why) -> Vec<Button> {
 /// What "try again" does depends on how far the run came.
 pub fn retry_label(run: &Rollback, why: &Why) -> &'static str {
     match why {
-        Why::NotRecovered { .. } => "Watch again",
+        Why::NotRecovered { .. } | Why::Relapsed { .. } | Why::AlertStillFiring { .. } => "Watch again",
         Why::Expired => "Propose again",
         _ if run.approved_at.is_none() || run.target().is_none() => "Look again",
         Why::PartlyShifted { .. } => "Finish the shift",
@@ -204,7 +213,8 @@ fn undo(run: &Rollback) -> Option<Button> {
 
 fn ended(view: &View, end: &End) -> Vec<Button> {
     let run = view.rollback;
-    let undoable = matches!(end, End::Recovered | End::HandedOver { .. } | End::Stopped { .. });
+    let undoable =
+        matches!(end, End::Recovered | End::HandedOver { .. } | End::Unattended | End::Stopped { .. });
     let mut buttons: Vec<_> = undoable.then(|| undo(run)).flatten().into_iter().collect();
     if let Some(incident) = view.incident.filter(|incident| incident.root_cause.is_none()) {
         let label = format!("Close {}", incident.id);

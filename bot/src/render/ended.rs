@@ -3,6 +3,7 @@
 use lastgood_core::{
     card::{Card, Colour, Line},
     rollback::{End, Phase, Rollback},
+    words::spell,
 };
 
 use super::{
@@ -15,7 +16,9 @@ use super::{
 pub fn colour(end: &End) -> Colour {
     match end {
         End::Recovered => Colour::Good,
-        End::Stopped { .. } | End::HandedOver { .. } | End::Undone { .. } => Colour::Warning,
+        End::Stopped { .. } | End::HandedOver { .. } | End::Unattended | End::Undone { .. } => {
+            Colour::Warning
+        }
         End::Rejected { .. } | End::Expired | End::Superseded { .. } => Colour::Neutral,
     }
 }
@@ -28,6 +31,7 @@ pub fn title(run: &Rollback, end: &End) -> String {
         End::Stopped { by } => format!("stopped by {}", cut(&by.name, 40)),
         End::Recovered => format!("recovered on {}", target_name(run)),
         End::HandedOver { by } => format!("handed over to {}", cut(&by.name, 40)),
+        End::Unattended => "handed over, since nobody acted".to_owned(),
         End::Undone { by } => format!("undone by {by}"),
     }
 }
@@ -84,20 +88,27 @@ fn happened(run: &Rollback, end: &End) -> Line {
         End::Superseded { reason } => line![foreign(reason)],
         End::Stopped { by } => line![who(by), " stopped it. lastgood does nothing more here."],
         End::Recovered if is_undo(run) => {
-            line!["Traffic is as it was before, and healthy: ", strong(good(run)), "."]
+            line!["Traffic is as it was before, and healthy", watched(run), "."]
         }
-        End::Recovered => line![strong("The service has recovered: "), good(run), "."],
+        End::Recovered => {
+            line![strong("The service has recovered and is stable"), watched(run), "."]
+        }
         End::HandedOver { by } => {
             line![who(by), " took it over by hand. lastgood does nothing more here, and watches nothing."]
         }
+        End::Unattended => line![
+            "The alert is over and nobody acted for hours, so lastgood does nothing more here. What is live, and why, is for \
+             the people of the service to look at."
+        ],
         End::Undone { by } => line![format!("{by} put the routing back as it was before {}.", run.id)],
     }
 }
 
-fn good(run: &Rollback) -> String {
-    match run.policy.good_in_a_row.max(1) {
-        1 => "the check was good".to_owned(),
-        n => format!("{n} good checks in a row"),
+/// How long it was watched after its recovery.
+fn watched(run: &Rollback) -> String {
+    match run.policy.bake {
+        0 => String::new(),
+        bake => format!(": watched for {} after its recovery", spell(bake)),
     }
 }
 

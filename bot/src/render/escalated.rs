@@ -39,6 +39,9 @@ pub fn title(run: &Rollback, why: &Why) -> String {
             format!("on {target}, and no data to tell whether it recovered")
         }
         Why::NotRecovered { .. } => format!("on {target}, and not recovered"),
+        Why::Relapsed { .. } => format!("on {target}, recovered, and bad again"),
+        Why::AlertStillFiring { .. } => format!("healthy on {target}, and the alert still fires"),
+        Why::OtherBytes { .. } => format!("other bytes than {target} where traffic goes"),
         Why::MovedByAnotherHand { .. } => "traffic was moved by another hand".to_owned(),
         Why::AnotherRelease { artifact, .. } => format!("{} was deployed meanwhile", name(artifact)),
         Why::Stopped { by, .. } => format!("stopped by {}", cut(&by.name, 40)),
@@ -58,7 +61,7 @@ pub fn card(card: Card, view: &View, why: &Why) -> Card {
             card = card.line(line);
         }
     }
-    if let Why::NotRecovered { .. } = why {
+    if let Why::NotRecovered { .. } | Why::Relapsed { .. } | Why::AlertStillFiring { .. } = why {
         card = health::evidence(card, view);
     }
     card
@@ -69,7 +72,9 @@ pub fn post(view: &View, why: &Why) -> Card {
     let run = view.rollback;
     let card = Card::new(Colour::Bad, format!("{}: {}", run.id, title(run, why)));
     let mut card = body(card, view, why);
-    if let (Why::NotRecovered { .. }, Some((_, seen))) = (why, view.observed.last()) {
+    let of_health =
+        matches!(why, Why::NotRecovered { .. } | Why::Relapsed { .. } | Why::AlertStillFiring { .. });
+    if let (true, Some((_, seen))) = (of_health, view.observed.last()) {
         let mut line = line!["Last check: "];
         line.extend(health::sentence(seen, lastgood_core::At::MIN));
         card = card.line(line);
@@ -146,6 +151,25 @@ fn happened(run: &Rollback, why: &Why) -> Line {
             going_to(run),
             format!(", and after {within} the service is still not healthy. It may not be the release.")
         ],
+        Why::Relapsed { detail } => {
+            line![
+                strong("A relapse: "),
+                "the service had recovered on ",
+                going_to(run),
+                ", and ",
+                foreign(detail)
+            ]
+        }
+        Why::AlertStillFiring { detail } => line![
+            strong("The alert does not end: "),
+            foreign(detail),
+            ". Either the checks miss what people suffer from, or the alert measures a long time: look at it, or end it."
+        ],
+        Why::OtherBytes { detail, .. } => line![
+            strong("Nobody voted for what runs there: "),
+            foreign(detail),
+            ". Somebody deployed there after the vote; going on takes a new one."
+        ],
         Why::MovedByAnotherHand { detail, .. } => line![
             strong("Somebody else moved traffic"),
             " during the rollback; that is not fought. ",
@@ -175,6 +199,7 @@ fn where_now(run: &Rollback, why: &Why) -> Line {
     match why {
         Why::PartlyShifted { shares, .. }
         | Why::MovedByAnotherHand { shares, .. }
+        | Why::OtherBytes { shares, .. }
         | Why::TargetBad { shares, .. } => read(shares),
         Why::OutcomeUnknown { .. } => last_read(run, "not known"),
         Why::RouterUnreadable { .. } if !run.moved => last_read(run, "not readable; nothing was moved"),
@@ -229,7 +254,10 @@ fn purpose(run: &Rollback, why: &Why, verb: Verb) -> Option<Line> {
 
 fn retry(run: &Rollback, why: &Why) -> Line {
     match why {
-        Why::NotRecovered { .. } => {
+        Why::OtherBytes { .. } => {
+            line!["reads everything again and makes a new proposal, with a vote of its own."]
+        }
+        Why::NotRecovered { .. } | Why::Relapsed { .. } | Why::AlertStillFiring { .. } => {
             line![format!("gives it another {} on ", spell(run.policy.recover_within)), going_to(run), "."]
         }
         Why::Expired => line!["reads everything again and makes a new proposal."],

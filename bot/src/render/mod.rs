@@ -11,6 +11,7 @@ macro_rules! line {
 
 pub mod action;
 mod buttons;
+mod confirming;
 mod ended;
 mod escalated;
 mod health;
@@ -23,6 +24,7 @@ mod root;
 pub mod spark;
 mod together;
 mod truce;
+mod waiting;
 mod words;
 
 use crate::store::truces::Truce;

@@ -10,7 +10,7 @@ use lastgood_core::{
 };
 
 use super::{
-    Post, View, ended, escalated, health, opened, paging, proposal,
+    Post, View, confirming, ended, escalated, health, opened, paging, proposal, waiting,
     words::{failing, fit, foreign, going_to, people, routing, strong, target_name, traffic, version, who},
 };
 
@@ -40,7 +40,13 @@ fn is_outcome(before: Option<&Rollback>, event: &Event, after: &Rollback) -> boo
     changed
         && match &after.phase {
             // Another run goes on in the same thread, and will have an outcome.
-            Phase::Ended { .. } => !matches!(event, Event::NextAsked { .. } | Event::UndoAsked { .. }),
+            Phase::Ended { .. } => !matches!(
+                event,
+                Event::NextAsked { .. } | Event::UndoAsked { .. } | Event::SuccessorAsked { .. }
+            ),
+            Phase::Confirming { .. } => {
+                before.is_some_and(|before| before.phase.word() != after.phase.word())
+            }
             _ => escalated::is_outcome(after),
         }
 }
@@ -69,6 +75,7 @@ fn of_phase(before: &Rollback, event: &Event, view: &View) -> Option<Card> {
         Phase::Shifting { .. } => Some(shifting(run)),
         Phase::Holding { .. } => Some(held(run)),
         Phase::Observing { .. } if matches!(event, Event::ShiftRead { .. }) => Some(shifted(run)),
+        Phase::Confirming { .. } => Some(confirming::post(view)),
         Phase::Escalated { why } => Some(escalated::post(view, why)),
         Phase::Ended { end } => Some(ended::post(view, end)),
         _ => None,
@@ -214,15 +221,10 @@ fn of_surroundings(before: &Rollback, event: &Event, view: &View) -> Option<Card
         }
         Event::Paged { escalation, .. } => paging::paged(view, *escalation),
         Event::TimerFired { timer } => timer_fired(before, view, *timer),
-        Event::Observed { observation, .. } => turned(before, run, observation),
-        Event::AlertFired { title } if !before.alert_firing() => Some(
-            note(
-                run,
-                Colour::Bad,
-                if before.alert.is_some() { "the alert fires again" } else { "an alert fires" },
-            )
-            .line(line![foreign(title)]),
-        ),
+        Event::Observed { observation, .. } => {
+            confirming::waits(before, run).or_else(|| turned(before, run, observation))
+        }
+        Event::AlertFired { title, .. } => alert_fired(before, run, title),
         Event::AlertResolved if before.alert_firing() => Some(resolved(run)),
         Event::ReleaseRecorded { artifact, by, .. } => released(before, run, artifact, by.as_deref()),
         Event::EffectStuck { effect, detail } if before.phase == run.phase => {
@@ -312,7 +314,7 @@ fn voted(before: &Rollback, run: &Rollback, by: &Actor) -> Option<Card> {
 
 fn retried(run: &Rollback, by: &Actor) -> Card {
     let did = match &run.phase {
-        Phase::Observing { .. } => "gives it more time: health is watched once more.",
+        Phase::Observing { .. } => "has health watched once more.",
         Phase::Surveying => "asked to look again.",
         _ => "asked to try again: preflight first, then the shift.",
     };
@@ -328,7 +330,9 @@ fn timer_fired(before: &Rollback, view: &View, timer: Timer) -> Option<Card> {
                 .line(format!("The alert has been firing for {}.", spell(run.policy.answer_within)))
                 .line("The service has no pager configured. Call somebody yourself."),
         ),
-        Timer::Shift => Some(
+        Timer::Act => waiting::reminder(before, run),
+        Timer::Idle if run.active() => Some(waiting::nobody(run)),
+        Timer::Shift if before.phase != run.phase && !matches!(run.phase, Phase::Escalated { .. }) => Some(
             note(run, Colour::Warning, "the shift takes too long")
                 .line(format!("Longer than {}. One more look decides.", spell(run.policy.shift_within))),
         ),
@@ -338,6 +342,12 @@ fn timer_fired(before: &Rollback, view: &View, timer: Timer) -> Option<Card> {
 
 /// The first bad and the first good check; the others only move the root card.
 fn turned(before: &Rollback, run: &Rollback, seen: &Observation) -> Option<Card> {
+    if let (Phase::Confirming { bad: 0, .. }, Phase::Confirming { bad: 1, since, .. }) =
+        (&before.phase, &run.phase)
+    {
+        let card = note(run, Colour::Warning, "a bad check after the recovery; one more would be a relapse");
+        return Some(card.line(health::sentence(seen, *since)));
+    }
     let (Phase::Observing { series: old, .. }, Phase::Observing { series: new, since, .. }) =
         (&before.phase, &run.phase)
     else {
@@ -353,6 +363,21 @@ fn turned(before: &Rollback, run: &Rollback, seen: &Observation) -> Option<Card>
     Some(card.line(health::sentence(seen, *since)))
 }
 
+/// The first one, and what a run that waits for somebody is told anew.
+fn alert_fired(before: &Rollback, run: &Rollback, title: &str) -> Option<Card> {
+    let known = before.alert_firing();
+    let text = match (&run.phase, &before.alert) {
+        _ if run.pages.len() > before.pages.len() => "a new alert, and the run still waits for a person",
+        (Phase::Surveying, _) if matches!(before.phase, Phase::Escalated { .. }) => {
+            "a new alert: looking again"
+        }
+        _ if known => return None,
+        (_, Some(_)) => "the alert fires again",
+        (_, None) => "an alert fires",
+    };
+    Some(note(run, Colour::Bad, text).line(line![foreign(title)]))
+}
+
 fn resolved(run: &Rollback) -> Card {
     let card = note(run, Colour::Neutral, "the alert has resolved");
     match &run.phase {
@@ -360,6 +385,7 @@ fn resolved(run: &Rollback) -> Card {
             "The proposal stays until somebody decides: traffic may merely have stopped. Nothing approves itself.",
         ),
         Phase::Escalated { .. } => card.line("The run still needs a decision."),
+        Phase::Confirming { .. } => card.line("The service goes on being watched until it is known to be stable."),
         _ => card.line("The rollback goes on; only its own checks decide whether it recovered."),
     }
 }

@@ -2,7 +2,10 @@
 
 use lastgood_core::{
     card::{Card, Line, Span},
-    inventory::choice::{Candidate, Suspect},
+    inventory::{
+        choice::{Candidate, Suspect},
+        target::Target,
+    },
     rollback::{Approval, Kind, Phase, Proposal, Rollback},
     words::spell,
 };
@@ -10,8 +13,8 @@ use lastgood_core::{
 use super::{
     View, buttons,
     words::{
-        cut, digest, failing_name, foreign, going_to, is_undo, link, name, people, routing, strong, version,
-        who,
+        cut, digest, failing_name, foreign, going_to, is_undo, link, people, routing, strong, target_name,
+        version, who,
     },
 };
 
@@ -23,7 +26,7 @@ const NOTES: usize = 5;
 /// The root card while people decide.
 pub fn card(mut card: Card, view: &View, confirming: bool) -> Card {
     let run = view.rollback;
-    let Some(proposal) = &run.proposal else { return card };
+    let (Some(proposal), Some(target)) = (&run.proposal, run.goal()) else { return card };
     if let Some(reason) = &run.superseded {
         card =
             card.line(line![strong("This is a new proposal"), ", the last one is void: ", foreign(reason)]);
@@ -49,7 +52,7 @@ pub fn card(mut card: Card, view: &View, confirming: bool) -> Card {
     }
     card = card.field(
         "Back to",
-        line![version(&proposal.target), " ", digest(&proposal.target.digest), ", ", pools(run, proposal)],
+        line![version(target.artifact()), " ", digest(&target.artifact().digest), ", ", pools(run, target)],
     );
     card = card.field("Traffic now", routing(run, &proposal.live.shares));
     card = card.field("Approvals", approvals(run));
@@ -64,7 +67,7 @@ pub fn known(view: &View, proposal: &Proposal) -> Vec<Line> {
         lines.push(line![format!("This puts the routing back as it was before {of}.")]);
         lines.push(line![
             strong("Warning: "),
-            version(&proposal.target),
+            going_to(run),
             format!(" is what {of} moved traffic away from.")
         ]);
         return lines;
@@ -98,14 +101,15 @@ fn went_live(run: &Rollback, failing: &Suspect) -> Line {
 
 fn proposed(run: &Rollback, proposal: &Proposal) -> Line {
     let what = if proposal.doubt.is_some() { "Possible, not proposed yet: " } else { "Proposed: " };
-    let mut line = line![strong(what), "all traffic back to ", version(&proposal.target), ". "];
+    let mut line = line![strong(what), "all traffic back to ", going_to(run), ". "];
     if is_undo(run) {
         line = line![strong("Proposed: "), "traffic as it was: "];
-        line.extend(routing(run, &proposal.to));
+        line.extend(run.goal().map(|target| routing(run, target.routing())).unwrap_or_default());
         line.push(".".into());
         return line;
     }
-    let target = proposal.candidates.iter().find(|c| c.artifact.digest == proposal.target.digest);
+    let target = run.target().map(|target| &target.digest);
+    let target = proposal.candidates.iter().find(|c| Some(&c.artifact.digest) == target);
     if let Some(candidate) = target {
         line.extend(trust(proposal, candidate));
     }
@@ -165,10 +169,11 @@ fn caveats(mut card: Card, proposal: &Proposal, confirming: bool) -> Card {
 pub fn skipped(mut card: Card, run: &Rollback) -> Card {
     // An undo passes nothing over: it goes back to where it came from.
     let Some(proposal) = run.proposal.as_ref().filter(|_| !is_undo(run)) else { return card };
+    let target = run.target().map(|target| &target.digest);
     let skipped: Vec<_> = proposal
         .candidates
         .iter()
-        .filter(|c| c.artifact.digest != proposal.target.digest)
+        .filter(|c| Some(&c.artifact.digest) != target)
         .filter_map(|c| c.skip.as_ref().map(|skip| (&c.artifact, skip)))
         .collect();
     if skipped.is_empty() {
@@ -262,8 +267,8 @@ pub fn suspect(failing: &Suspect) -> Line {
     line
 }
 
-fn pools(run: &Rollback, proposal: &Proposal) -> Span {
-    let to = proposal.to.iter().filter(|(_, share)| **share > 0);
+fn pools(run: &Rollback, target: &Target) -> Span {
+    let to = target.routing().iter().filter(|(_, share)| **share > 0);
     let words: Vec<_> = to.map(|(pool, share)| format!("{} {share} %", cut(pool, 40))).collect();
     match words.is_empty() {
         true => Span::Text(format!("all traffic of {}", cut(&run.service.0, 60))),
@@ -278,8 +283,8 @@ pub fn post(view: &View) -> Option<Card> {
     let colour = lastgood_core::card::Colour::Warning;
     let title = match is_undo(run) {
         _ if proposal.doubt.is_some() => format!("{}: an alert, and maybe not the release", run.id),
-        true => format!("{}: proposed to go back to {}", run.id, name(&proposal.target)),
-        false => format!("{}: proposed {} → {}", run.id, failing_name(run), name(&proposal.target)),
+        true => format!("{}: proposed to go back to {}", run.id, target_name(run)),
+        false => format!("{}: proposed {} → {}", run.id, failing_name(run), target_name(run)),
     };
     let mut card = Card::new(colour, title);
     if let Some(reason) = &run.superseded {
@@ -306,7 +311,7 @@ pub fn post(view: &View) -> Option<Card> {
 /// Somebody chose another target.
 pub fn chosen(view: &View, by: &lastgood_core::Actor) -> Card {
     let run = view.rollback;
-    let title = format!("{}: {} is proposed instead", run.id, super::words::target_name(run));
+    let title = format!("{}: {} is proposed instead", run.id, target_name(run));
     let mut card = Card::new(lastgood_core::card::Colour::Warning, title).line(line![
         who(by),
         " chose ",

@@ -9,7 +9,7 @@ use lastgood_core::{
 };
 
 use super::{
-    View, buttons, ended, escalated, health, paging, proposal,
+    View, buttons, confirming, ended, escalated, health, paging, proposal,
     spark::bar,
     words::{
         cut, failing, fit, foreign, going_to, is_undo, link, place, routing, strong, target_name, traffic,
@@ -34,6 +34,7 @@ pub fn root(view: &View) -> Card {
         }
         Phase::Holding { last, bad, .. } => holding(card, run, last, *bad),
         Phase::Observing { .. } => health::watching(card, view).line(stop_hint()),
+        Phase::Confirming { .. } => confirming::card(card, view),
         Phase::Stopping { by, .. } => stopping(card, run, by),
         Phase::Escalated { why } => escalated::card(card, view, why),
         Phase::Ended { end } => ended::card(card, view, end),
@@ -47,6 +48,7 @@ fn colour(run: &Rollback) -> Colour {
     match &run.phase {
         Phase::Proposed { .. } => Colour::Warning,
         Phase::Escalated { .. } => Colour::Bad,
+        Phase::Confirming { .. } => Colour::Good,
         Phase::Ended { end } => ended::colour(end),
         _ => Colour::Working,
     }
@@ -68,6 +70,7 @@ fn title(view: &View) -> String {
         Phase::Shifting { .. } => format!("moving traffic to {target}"),
         Phase::Holding { .. } => format!("part of the traffic is on {target}"),
         Phase::Observing { .. } => format!("traffic is on {target}, watching health"),
+        Phase::Confirming { .. } => format!("recovered on {target}, confirming that it is stable"),
         Phase::Stopping { .. } => "stopped, reading where traffic is".to_owned(),
         Phase::Escalated { why } => escalated::title(run, why),
         Phase::Ended { end } => ended::title(run, end),
@@ -120,9 +123,9 @@ fn shifting(mut card: Card, view: &View, applies: u32, overdue: bool, leg: Optio
         Some(before) => card.field("Before", routing(run, before)),
         None => card.field("Before", traffic(run)),
     };
-    match (leg, &run.proposal) {
+    match (leg, run.goal()) {
         (Some(leg), _) => card.field("This step", routing_wanted(run, leg)),
-        (None, Some(proposal)) => card.field("Wanted", routing_wanted(run, &proposal.to)),
+        (None, Some(target)) => card.field("Wanted", routing_wanted(run, target.routing())),
         (None, None) => card,
     }
 }

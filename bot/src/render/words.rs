@@ -91,7 +91,7 @@ pub fn place(view: &View) -> String {
     }
 }
 
-/// What the run goes to; none while that is not known (a proposal without a candidate names the failing side).
+/// What the run goes to; none while that is not known.
 pub fn target(run: &Rollback) -> Option<&Artifact> {
     use lastgood_core::rollback::Why;
     match run.phase {
@@ -143,12 +143,12 @@ pub fn routing(run: &Rollback, shares: &Shares) -> Line {
 /// was replaced.
 fn running(run: &Rollback, shares: &Shares, pool: &str) -> Option<Span> {
     let proposal = run.proposal.as_ref()?;
-    if run.moved && run.is_there(shares) && target(run).is_some() {
-        return Some(version(&proposal.target));
+    if let Some(target) = target(run).filter(|_| run.moved && run.is_there(shares)) {
+        return Some(version(target));
     }
     let found = proposal.live.pools.get(pool)?.digest()?;
     let failing = proposal.failing.iter().map(|f| &f.artifact);
-    let known = failing.chain([&proposal.target]).chain(proposal.candidates.iter().map(|c| &c.artifact));
+    let known = failing.chain(run.target()).chain(proposal.candidates.iter().map(|c| &c.artifact));
     let named = known.into_iter().find(|artifact| artifact.digest == *found);
     Some(named.map_or_else(|| digest(found), version))
 }

@@ -10,7 +10,7 @@ use lastgood::{
 use lastgood_core::{
     ServiceId,
     inventory::{
-        choice::{Choice, Question, choose},
+        choice::{Choice, Question, Routes, choose},
         live::{Live, Running},
     },
 };
@@ -102,7 +102,9 @@ async fn look(store: &Store, service: &ServiceId, size: i64) -> Choice {
         history: &history,
         live: &live,
         min_bake: 10_000,
-        needs_pool: true,
+        routes: Routes::Pools,
+        alert_since: None,
+        suspect_within: i64::MAX,
         must_pull: false,
         tried: &Default::default(),
         wanted: None,

@@ -1,11 +1,11 @@
 //! Choosing the target: the newest release before the current one that may be trusted, with the reason for every one that
 //! was passed over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, Release, Stability, live::Live};
+use super::{Origin, Phase, Release, Stability, live::Live, target::Target};
 use crate::{Artifact, At, Digest, Millis, ReleaseId, RollbackId, words::spell};
 
 /// A release with all that the choice needs to know of it.
@@ -40,14 +40,26 @@ pub struct Question<'a> {
     pub history: &'a [Known],
     pub live: &'a Live,
     pub min_bake: Millis,
-    /// The strategy serves from pools: a target must be in one now.
-    pub needs_pool: bool,
+    pub routes: Routes<'a>,
+    /// When the alert began that the question is asked for.
+    pub alert_since: Option<At>,
+    /// How old a release may be to be suspected of an alert.
+    pub suspect_within: Millis,
     /// The artifact has to be pulled before it can serve.
     pub must_pull: bool,
     /// Targets of earlier runs for the same trouble: they did not help.
     pub tried: &'a BTreeSet<Digest>,
     /// A version or digest that a person asked for.
     pub wanted: Option<&'a str>,
+}
+
+/// How an artifact comes to serve.
+#[derive(Debug, Clone, Copy)]
+pub enum Routes<'a> {
+    /// From a pool that runs it now.
+    Pools,
+    /// It is made to run, under the name that the router gives it.
+    Made(&'a BTreeMap<Digest, String>),
 }
 
 /// Why a release is not the target.
@@ -102,6 +114,9 @@ pub struct Candidate {
     pub irreversible: Option<(String, String)>,
     /// Pools that hold it now.
     pub pools: Vec<String>,
+    /// What it would be as the target. None: nothing can be made to serve it.
+    #[serde(default)]
+    pub target: Option<Target>,
     /// Worth saying about it: the registry could not be asked.
     pub warning: Option<String>,
     /// Why it may be trusted, when nothing speaks against it.
@@ -162,7 +177,7 @@ pub const SHOWN: usize = 25;
 /// Chooses. Looks at nothing but the question.
 pub fn choose(question: &Question<'_>) -> Choice {
     let live = question.live.set();
-    let current = question.history.iter().position(|known| live.contains_key(&known.release.artifact.digest));
+    let current = suspected(question, &live);
     let failing = suspect(question, current);
     let mut choice = Choice { failing, ..Choice::default() };
     let Some(suspect) = &choice.failing else {
@@ -173,6 +188,7 @@ pub fn choose(question: &Question<'_>) -> Choice {
     };
     let before = current.map_or(0, |at| at + 1);
     choice.notes.extend(same_bytes_note(question.history, current));
+    choice.notes.extend(later_notes(question, current));
     choice.candidates = candidates(question, suspect, before, current);
     choice.chosen = match question.wanted {
         Some(wanted) => choice.candidates.iter().find(|c| names(&c.artifact, wanted) && c.possible),
@@ -189,6 +205,48 @@ pub fn names(artifact: &Artifact, wanted: &str) -> bool {
         || artifact.digest.as_str() == wanted
         || (digits.len() >= 8
             && artifact.digest.as_str().split(':').nth(1).is_some_and(|d| d.starts_with(digits)))
+}
+
+/// Records come late: pipelines write them when they have finished. One that came within this time after the alert began may well
+/// tell of what the alert is about.
+const LATE_RECORD: Millis = 10 * 60_000;
+
+/// The newest release that was live when the alert began. What a rollback of ours brought back was released when it was first
+/// recorded, and what never carried traffic broke nothing.
+fn suspected(question: &Question<'_>, live: &BTreeMap<&Digest, u8>) -> Option<usize> {
+    let releases = || {
+        let told = question.history.iter().enumerate();
+        told.filter(|(_, k)| k.release.phase != Phase::Preview && k.release.origin == Origin::Recorded)
+    };
+    let serving = |known: &Known| live.contains_key(&known.release.artifact.digest);
+    let (newest, known) = releases().find(|(_, known)| serving(known))?;
+    let Some(began) = question.alert_since else { return Some(newest) };
+    let in_time = |known: &Known| known.release.at <= began.saturating_add(LATE_RECORD);
+    if in_time(known) {
+        return Some(newest);
+    }
+    // What is live now came after the trouble had begun: a hotfix, unless nothing else can have caused it.
+    let culprit = releases().find(|(_, known)| in_time(known));
+    let recent = |known: &Known| began.saturating_sub(known.release.at) <= question.suspect_within;
+    culprit.filter(|(_, known)| recent(known)).map_or(Some(newest), |(at, _)| Some(at))
+}
+
+/// What was deployed after the suspect is named, and is no target: the trouble did not end with it.
+fn later_notes(question: &Question<'_>, current: Option<usize>) -> Vec<String> {
+    let (Some(current), Some(began)) = (current, question.alert_since) else { return vec![] };
+    let suspect = question.history.get(current).map(|known| &known.release);
+    let later = question.history.iter().take(current).map(|known| &known.release).filter(|release| {
+        let other = suspect.is_none_or(|suspect| suspect.artifact.digest != release.artifact.digest);
+        other && release.phase != Phase::Preview && release.origin == Origin::Recorded && release.at > began
+    });
+    let note = |release: &Release| {
+        let after = spell(release.at.saturating_sub(began));
+        format!(
+            "{} was deployed {after} after the alert began, and the alert is about what was live before",
+            release.artifact
+        )
+    };
+    later.map(note).collect()
 }
 
 fn suspect(question: &Question<'_>, current: Option<usize>) -> Option<Suspect> {
@@ -268,7 +326,8 @@ fn candidate(
 ) -> Candidate {
     let digest = &known.release.artifact.digest;
     let pools: Vec<String> = question.live.pools_with(digest).map(str::to_owned).collect();
-    let skip = skip(question, suspect, known, soaked, pools.is_empty());
+    let target = target(question, &known.release.artifact, &pools);
+    let skip = skip(question, suspect, known, soaked, target.is_none());
     let warning = match &known.registry {
         InRegistry::Unreadable(why) => Some(format!("the registry could not be asked: {why}")),
         InRegistry::Gone if skip.is_none() => {
@@ -289,10 +348,22 @@ fn candidate(
         skip,
         irreversible,
         because,
-        possible: skip_allows && !(question.needs_pool && pools.is_empty()),
+        possible: skip_allows && target.is_some(),
         pools,
+        target,
         warning,
     }
+}
+
+fn target(question: &Question<'_>, artifact: &Artifact, pools: &[String]) -> Option<Target> {
+    let live = question.live;
+    let made = match question.routes {
+        Routes::Pools => None,
+        Routes::Made(names) => names.get(&artifact.digest).map(|name| Target::made(artifact, name, live)),
+    };
+    // The pool that carries most of it already has the least to take on.
+    let pool = || pools.iter().max_by_key(|pool| live.shares.get(*pool).copied().unwrap_or(0));
+    made.or_else(|| Target::in_pool(artifact, pool()?, live))
 }
 
 fn skip(
@@ -300,7 +371,7 @@ fn skip(
     suspect: &Suspect,
     known: &Known,
     soaked: Millis,
-    in_no_pool: bool,
+    nowhere: bool,
 ) -> Option<Skip> {
     let digest = &known.release.artifact.digest;
     let trusted = known.stability == Stability::Stable { by_person: true };
@@ -326,7 +397,7 @@ fn skip(
         Phase::Live => Some(Skip::NotSoaked { for_ms: soaked, needed_ms: question.min_bake }),
     };
     // Last of all: it would be the one, were it there.
-    unproven.or_else(|| (question.needs_pool && in_no_pool).then_some(Skip::NotDeployed))
+    unproven.or_else(|| nowhere.then_some(Skip::NotDeployed))
 }
 
 /// What is held against the artifact itself.

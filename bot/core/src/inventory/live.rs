@@ -33,6 +33,9 @@ impl Running {
     }
 }
 
+/// What pools run, where that is known: pool → digest.
+pub type Contents = BTreeMap<String, Digest>;
+
 /// Routing and pools as read at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Live {
@@ -45,16 +48,18 @@ pub struct Live {
 }
 
 impl Live {
-    /// Whether `now` is otherwise than it was here, on a way to `to`.
-    pub fn moved(&self, now: &Shares, to: &Shares) -> bool {
+    /// Whether somebody carries traffic in `now` who neither did here nor is to in `to`. How much each of them has may change
+    /// between a card and a click (a canary that goes on, pods that are replaced): what was decided stays the same.
+    pub fn has_newcomer(&self, now: &Shares, to: &Shares) -> bool {
         let share = |of: &Shares, pool: &String| of.get(pool).copied().unwrap_or(0);
-        let pools = || now.keys().chain(self.shares.keys());
-        if self.fluid {
-            // Somebody new; those who were there may be more, fewer or gone.
-            return pools()
-                .any(|pool| share(now, pool) > 0 && share(&self.shares, pool) + share(to, pool) == 0);
-        }
-        pools().any(|pool| share(now, pool) != share(&self.shares, pool))
+        now.iter().any(|(pool, now)| *now > 0 && share(&self.shares, pool) == 0 && share(to, pool) == 0)
+    }
+
+    /// What the pools run, as far as it is known.
+    pub fn contents(&self) -> Contents {
+        let known =
+            self.pools.iter().filter_map(|(pool, running)| Some((pool.clone(), running.digest()?.clone())));
+        known.collect()
     }
 
     /// Artifacts with a share above 0, by digest. What runs in pools of unknown content is in `unknown_share`.
@@ -146,22 +151,20 @@ mod tests {
     }
 
     #[test]
-    fn pods_that_are_replaced_are_nobodys_move_and_a_newcomer_is() {
+    fn steps_along_the_same_artifacts_are_nobodys_move_and_a_newcomer_is() {
         let of =
             |shares: &[(&str, u8)]| -> Shares { shares.iter().map(|(n, s)| ((*n).to_owned(), *s)).collect() };
-        let steady = Live { shares: of(&[("a", 75), ("b", 25)]), ..Live::default() };
-        let fluid = Live { fluid: true, ..steady.clone() };
+        let canary = Live { shares: of(&[("a", 75), ("b", 25)]), ..Live::default() };
         let to = of(&[("a", 100)]);
-        for (now, steadily, fluidly) in [
-            (of(&[("a", 75), ("b", 25), ("c", 0)]), false, false),
-            (of(&[("a", 25), ("b", 75)]), true, false),
-            (of(&[("b", 100)]), true, false),
-            (of(&[("b", 50), ("c", 50)]), true, true),
+        for (now, newcomer) in [
+            (of(&[("a", 75), ("b", 25), ("c", 0)]), false),
+            (of(&[("a", 25), ("b", 75)]), false),
+            (of(&[("b", 100)]), false),
+            (of(&[("b", 50), ("c", 50)]), true),
         ] {
-            assert_eq!(steady.moved(&now, &to), steadily, "{now:?}");
-            assert_eq!(fluid.moved(&now, &to), fluidly, "{now:?}");
+            assert_eq!(canary.has_newcomer(&now, &to), newcomer, "{now:?}");
         }
-        let onward = Live { shares: of(&[("b", 100)]), fluid: true, ..Live::default() };
-        assert!(!onward.moved(&of(&[("b", 60), ("a", 40)]), &to), "on the way to the target already");
+        let onward = Live { shares: of(&[("b", 100)]), ..Live::default() };
+        assert!(!onward.has_newcomer(&of(&[("b", 60), ("a", 40)]), &to), "on the way to the target already");
     }
 }

@@ -4,6 +4,7 @@ pub mod choice;
 pub mod gate;
 pub mod live;
 pub mod soak;
+pub mod target;
 
 use serde::{Deserialize, Serialize};
 

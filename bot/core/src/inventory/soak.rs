@@ -24,6 +24,20 @@ pub fn longest_quiet(lived: Span, noise: &[Span]) -> Millis {
     longest.max(lived.to - quiet_from).max(0)
 }
 
+/// The latest time, `before` or earlier, at the end of a stretch of `length` that no `noise` touches.
+pub fn last_quiet(before: At, length: Millis, noise: &[Span]) -> At {
+    let mut until = before;
+    // Each round gets past one stretch of noise at least.
+    for _ in 0..=noise.len() {
+        let touched = noise.iter().filter(|n| n.from < until && n.to > until.saturating_sub(length));
+        match touched.map(|n| n.from).min() {
+            Some(from) => until = from,
+            None => break,
+        }
+    }
+    until
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +56,15 @@ mod tests {
         assert_eq!(longest_quiet(lived, &[span(-10, 200)]), 0);
         assert_eq!(longest_quiet(span(10, 10), &[]), 0);
         assert_eq!(longest_quiet(span(10, 5), &[]), 0);
+    }
+
+    #[test]
+    fn a_quiet_stretch_is_looked_for_before_every_trouble() {
+        assert_eq!(last_quiet(100, 10, &[]), 100);
+        assert_eq!(last_quiet(100, 10, &[span(0, 90)]), 100);
+        assert_eq!(last_quiet(100, 10, &[span(80, 91)]), 80);
+        assert_eq!(last_quiet(100, 10, &[span(95, 200), span(80, 90), span(40, 50)]), 80);
+        assert_eq!(last_quiet(100, 30, &[span(95, 200), span(60, 70), span(50, 65)]), 50);
+        assert_eq!(last_quiet(100, 10, &[span(150, 200)]), 100, "later trouble says nothing of earlier");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Actor, Artifact, At, Digest, Millis, RollbackId, Shares};
+use crate::{Actor, Artifact, At, Digest, Millis, RollbackId, Shares, inventory::live::Contents};
 
 /// Something asked of the outside world. Every effect may run twice; each is one bounded call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,10 +114,33 @@ pub enum Timer {
     Recover,
     /// Nobody acknowledged the page.
     Ack,
+    /// A short step (a reading, a fetch, a preflight) takes too long.
+    Step,
+    /// Stability was watched for long enough; or the alert has been firing for too long since.
+    Confirm,
+    /// Whoever acknowledged did nothing yet.
+    Act,
+    /// Nobody did anything for a long time.
+    Idle,
 }
 
 impl Timer {
-    pub const ALL: [Self; 5] = [Self::Answer, Self::Expiry, Self::Shift, Self::Recover, Self::Ack];
+    pub const ALL: [Self; 9] = [
+        Self::Answer,
+        Self::Expiry,
+        Self::Shift,
+        Self::Recover,
+        Self::Ack,
+        Self::Step,
+        Self::Confirm,
+        Self::Act,
+        Self::Idle,
+    ];
+
+    /// Whether it is disarmed when its phase is left. The others wait for people, whatever the phase.
+    pub fn is_of_one_phase(self) -> bool {
+        !matches!(self, Self::Answer | Self::Ack)
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -126,6 +149,10 @@ impl Timer {
             Self::Shift => "shift",
             Self::Recover => "recover",
             Self::Ack => "ack",
+            Self::Step => "step",
+            Self::Confirm => "confirm",
+            Self::Act => "act",
+            Self::Idle => "idle",
         }
     }
 }
@@ -137,7 +164,12 @@ pub enum Linked {
     /// Propose again, without the targets that did not help.
     Next { tried: Vec<Digest> },
     /// Back to the routing that was found before the first change.
-    Undo { to: Shares, artifact: Option<Artifact> },
+    Undo {
+        to: Shares,
+        artifact: Option<Artifact>,
+        #[serde(default)]
+        contents: Contents,
+    },
 }
 
 /// A change of the database, committed together with the event that asked for it, in this order.

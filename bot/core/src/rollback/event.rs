@@ -1,14 +1,18 @@
 //! What can happen to a rollback. Bodies are stored: fields are only ever added, with defaults.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Policy, Timer, state::Alerting};
 use crate::{
     Actor, Artifact, At, Digest, RollbackId, ServiceId, Shares, ThreadId,
-    inventory::{Phase as ReleasePhase, choice::Choice, live::Live},
-    verdict::Observation,
+    inventory::{
+        Phase as ReleasePhase,
+        choice::Choice,
+        live::{Live, Running},
+    },
+    verdict::{Baseline, Observation},
 };
 
 /// How a rollback begins.
@@ -29,6 +33,9 @@ pub struct Opening {
     pub wanted: Option<String>,
     pub tried: BTreeSet<Digest>,
     pub commander: Option<Actor>,
+    /// What was normal before the incident, where an earlier run of it read that.
+    #[serde(default)]
+    pub baselines: Vec<Baseline>,
 }
 
 /// What somebody may do, looked up where they acted, when they acted.
@@ -56,14 +63,18 @@ pub enum Surveyed {
 pub struct Survey {
     pub choice: Choice,
     pub live: Live,
-    /// The routing that is proposed; empty without a candidate.
-    pub to: Shares,
+    /// Of an undo, where an orchestrator makes what is to run: the name that it will have.
+    #[serde(default)]
+    pub made_as: Option<String>,
     /// Differences between what is believed and what runs: one more click.
     pub drift: Vec<String>,
     /// Shown, and no more.
     pub notes: Vec<String>,
     /// Why it may not be the release at all.
     pub doubt: Option<String>,
+    /// What was normal before the trouble.
+    #[serde(default)]
+    pub baselines: Vec<Baseline>,
 }
 
 /// What the decision's re-reading found.
@@ -104,10 +115,21 @@ pub enum Fetched {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "preflight")]
 pub enum Preflighted {
-    Ready { before: Shares, warnings: Vec<String> },
+    Ready {
+        before: Shares,
+        warnings: Vec<String>,
+        /// What the pools run, read right before the first change.
+        #[serde(default)]
+        pools: BTreeMap<String, Running>,
+    },
     AlreadyThere,
-    Refused { reasons: Vec<String> },
-    Unreachable { instances: Vec<String>, detail: String },
+    Refused {
+        reasons: Vec<String>,
+    },
+    Unreachable {
+        instances: Vec<String>,
+        detail: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +157,9 @@ pub enum ShiftReading {
         /// What an engineer should know of it: it would not survive a reload.
         #[serde(default)]
         warnings: Vec<String>,
+        /// What the pools run, read right after the change.
+        #[serde(default)]
+        pools: BTreeMap<String, Running>,
     },
     NotSettled {
         shares: Shares,
@@ -275,12 +300,21 @@ pub enum Event {
     // What happens around it.
     AlertFired {
         title: String,
+        /// When it began, as its sender says; none: when it was heard of.
+        #[serde(default)]
+        since: Option<At>,
     },
     AlertResolved,
     ReleaseRecorded {
         artifact: Artifact,
         phase: ReleasePhase,
         by: Option<String>,
+        #[serde(default)]
+        pool: Option<String>,
+    },
+    /// Somebody asked for another rollback while the stability of this one was being confirmed.
+    SuccessorAsked {
+        by: Actor,
     },
     TimerFired {
         timer: Timer,
@@ -322,6 +356,7 @@ impl Event {
             Self::AlertFired { .. } => "alert_fired",
             Self::AlertResolved => "alert_resolved",
             Self::ReleaseRecorded { .. } => "release_recorded",
+            Self::SuccessorAsked { .. } => "successor_asked",
             Self::TimerFired { .. } => "timer_fired",
             Self::Undone { .. } => "undone",
         }

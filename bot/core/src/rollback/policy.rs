@@ -30,15 +30,43 @@ pub struct Policy {
     /// Between two observations.
     pub every: Millis,
     pub good_in_a_row: u32,
+    /// For how long a service that has recovered is watched before the run ends.
+    #[serde(default = "bake")]
+    pub bake: Millis,
+    /// How long after that the alert may go on firing before a person is called.
+    #[serde(default = "half_an_hour")]
+    pub alert_clears_within: Millis,
+    /// Whoever acknowledged is asked again after this time without anything done, and then called.
+    #[serde(default = "half_an_hour")]
+    pub act_within: Millis,
     /// Until a page that nobody acknowledged is repeated.
     pub ack_within: Millis,
     /// How many pagers are configured, in their order.
     pub pagers: u32,
 }
 
+const MIN: Millis = 60_000;
+
+fn bake() -> Millis {
+    10 * MIN
+}
+
+fn half_an_hour() -> Millis {
+    30 * MIN
+}
+
+/// Looks while stability is confirmed are this many times further apart than before.
+const SLOWER: Millis = 6;
+
+impl Policy {
+    /// Between two looks while stability is confirmed, in milliseconds: rarer than before, and still a few in a short time.
+    pub fn confirm_every(&self) -> Millis {
+        self.every.saturating_mul(SLOWER).min(self.bake / 4).max(self.every)
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
-        const MIN: Millis = 60_000;
         Self {
             approval: Approval::Required,
             approvals: 1,
@@ -50,6 +78,9 @@ impl Default for Policy {
             recover_within: 5 * MIN,
             every: 5_000,
             good_in_a_row: 3,
+            bake: bake(),
+            alert_clears_within: half_an_hour(),
+            act_within: half_an_hour(),
             ack_within: 5 * MIN,
             pagers: 1,
         }

@@ -12,9 +12,10 @@ use crate::{
     Actor, Artifact, At, Digest, Millis, RollbackId, ServiceId, Shares, ThreadId,
     inventory::{
         choice::{Candidate, Caveat, Suspect},
-        live::Live,
+        live::{Contents, Live},
+        target::Target,
     },
-    verdict::{Observation, Series, Verdict},
+    verdict::{Baseline, Observation, Series, Verdict},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +24,14 @@ pub enum Kind {
     /// Back to the last stable artifact.
     Back,
     /// Back to the routing that another run had found; its artifact may be the one that run marked.
-    Undo { of: RollbackId, to: Shares, artifact: Option<Artifact> },
+    Undo {
+        of: RollbackId,
+        to: Shares,
+        artifact: Option<Artifact>,
+        /// What the pools ran then: other bytes are another version, and no way back.
+        #[serde(default)]
+        contents: Contents,
+    },
 }
 
 /// The alert behind a run.
@@ -38,8 +46,9 @@ pub struct Alerting {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
     pub failing: Option<Suspect>,
-    pub target: Artifact,
-    pub to: Shares,
+    /// None: nothing can be proposed, and the rest is kept for its candidates.
+    #[serde(flatten)]
+    pub target: Option<Target>,
     pub live: Live,
     pub candidates: Vec<Candidate>,
     /// Each costs one more, explicit click.
@@ -88,6 +97,24 @@ pub enum Phase {
         overdue: bool,
         unreadable: Option<String>,
     },
+    /// The service has recovered, and is watched for a while longer: only when that ends well, the run does.
+    Confirming {
+        /// When the shift was verified: what is measured before it says nothing of the target.
+        since: At,
+        recovered_at: At,
+        /// When it is decided.
+        until: At,
+        /// Bad looks in a row.
+        bad: u32,
+        /// Looks in a row that said nothing.
+        silent: u32,
+        last: Box<Observation>,
+        /// Time is up: the next look decides.
+        overdue: bool,
+        unreadable: Option<String>,
+        /// Time is up and all is well, but the alert still fires.
+        waits_for_alert: bool,
+    },
     /// Somebody stopped it; where traffic is now is being read.
     Stopping {
         by: Actor,
@@ -132,6 +159,7 @@ impl Phase {
             Self::Shifting { .. } => "shifting",
             Self::Holding { .. } => "holding",
             Self::Observing { .. } => "observing",
+            Self::Confirming { .. } => "confirming",
             Self::Stopping { .. } => "stopping",
             Self::Escalated { .. } => "escalated",
             Self::Ended { .. } => "ended",
@@ -182,6 +210,19 @@ pub enum Why {
     NotRecovered {
         verdict: Verdict,
     },
+    /// It had recovered, and is bad again.
+    Relapsed {
+        detail: String,
+    },
+    /// It is healthy by all checks, and the alert goes on for too long.
+    AlertStillFiring {
+        detail: String,
+    },
+    /// A pool of the target runs other bytes than were voted for.
+    OtherBytes {
+        shares: Shares,
+        detail: String,
+    },
     MovedByAnotherHand {
         shares: Shares,
         detail: String,
@@ -204,13 +245,26 @@ pub enum Why {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "end")]
 pub enum End {
-    Rejected { by: Actor, reason: Option<String> },
+    Rejected {
+        by: Actor,
+        reason: Option<String>,
+    },
     Expired,
-    Superseded { reason: String },
-    Stopped { by: Actor },
+    Superseded {
+        reason: String,
+    },
+    Stopped {
+        by: Actor,
+    },
     Recovered,
-    HandedOver { by: Actor },
-    Undone { by: RollbackId },
+    HandedOver {
+        by: Actor,
+    },
+    /// The alert is over, and nobody acted for a long time.
+    Unattended,
+    Undone {
+        by: RollbackId,
+    },
 }
 
 impl End {
@@ -222,6 +276,7 @@ impl End {
             Self::Stopped { .. } => "stopped",
             Self::Recovered => "recovered",
             Self::HandedOver { .. } => "handed over",
+            Self::Unattended => "handed over, unattended",
             Self::Undone { .. } => "undone",
         }
     }
@@ -268,17 +323,32 @@ pub struct Rollback {
     pub without: Vec<String>,
     /// The routing found before the first change: where undo leads.
     pub before: Option<Shares>,
+    /// What the pools ran then.
+    #[serde(default)]
+    pub contents_before: Contents,
     /// Traffic was asked to move: from here on nothing is taken back silently.
     pub moved: bool,
     /// The last routing that was read.
     pub shares: Option<Shares>,
     pub warnings: Vec<String>,
+    /// What was normal before the trouble, for each metric: read once for an incident.
+    #[serde(default)]
+    pub baselines: Vec<Baseline>,
+    /// The present step took too long, and was asked for once more.
+    #[serde(default)]
+    pub overdue: bool,
+    /// Whoever acknowledged was reminded that the run waits for them.
+    #[serde(default)]
+    pub reminded: bool,
     pub commander: Option<Actor>,
     pub pages: Vec<Page>,
     /// An incident is open because of this run.
     pub incident: bool,
     /// The failing artifact carries this run's mark.
     pub marked: bool,
+    /// Artifacts that this run marked: the same one, unless what fails was another by the time of a later vote.
+    #[serde(default)]
+    pub marks: BTreeSet<Digest>,
     pub ended_at: Option<At>,
 }
 
@@ -291,10 +361,14 @@ impl Rollback {
         self.proposal.as_ref().and_then(|p| p.failing.as_ref())
     }
 
-    /// Where it goes. None without a candidate: the proposal is then kept for its list only, and what stands in its target
-    /// field is what fails, which nobody (the gate, above all) may take for a target.
+    /// Where it goes, with the routing that serves it.
+    pub fn goal(&self) -> Option<&Target> {
+        self.proposal.as_ref()?.target.as_ref()
+    }
+
+    /// The artifact that it goes back to.
     pub fn target(&self) -> Option<&Artifact> {
-        self.proposal.as_ref().filter(|p| !p.to.is_empty()).map(|p| &p.target)
+        self.goal().map(Target::artifact)
     }
 
     pub fn alert_firing(&self) -> bool {
@@ -317,6 +391,6 @@ impl Rollback {
 
     /// Whether routing read now is what the proposal wants.
     pub fn is_there(&self, shares: &Shares) -> bool {
-        self.proposal.as_ref().is_some_and(|p| same_routing(&p.to, shares))
+        self.goal().is_some_and(|target| same_routing(target.routing(), shares))
     }
 }

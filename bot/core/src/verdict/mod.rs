@@ -36,6 +36,19 @@ impl Tolerance {
     }
 }
 
+/// What a metric's rate was before the trouble.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    pub metric: String,
+    /// Of which moment: before the incident's first suspect, and outside of any alert.
+    pub at: At,
+    /// 0 to 1. None: the source had no data for it, or could not be asked.
+    pub rate: Option<f64>,
+}
+
+/// A normal rate above this is doubtful: every twentieth request failing is nobody's normal.
+pub const DOUBTFUL_BASELINE: f64 = 0.05;
+
 /// One HTTP check as it came out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probed {

@@ -27,7 +27,8 @@ fn named(list: Vec<(&str, Event)>) -> Vec<(String, Event)> {
 fn outcomes(state: &Rollback) -> Vec<(String, Event)> {
     let detail = || "because".to_owned();
     let since = match state.phase {
-        lastgood_core::rollback::Phase::Observing { since, .. } => since,
+        lastgood_core::rollback::Phase::Observing { since, .. }
+        | lastgood_core::rollback::Phase::Confirming { since, .. } => since,
         _ => START,
     };
     let (escalation, target) = state.pages.last().map_or((1, 0), |page| (page.escalation, page.target));
@@ -49,7 +50,8 @@ fn outcomes(state: &Rollback) -> Vec<(String, Event)> {
         ("warned", Event::Fetched { fetched: Fetched::Warned { detail: detail() } }),
         ("missing", Event::Fetched { fetched: Fetched::Missing { detail: detail() } }),
     ]);
-    let ready = Preflighted::Ready { before: to("green"), warnings: vec![detail()] };
+    let ready =
+        Preflighted::Ready { before: to("green"), warnings: vec![detail()], pools: Default::default() };
     let unreachable = Preflighted::Unreachable { instances: vec!["lb2".into()], detail: detail() };
     list.extend(named(vec![
         ("ready", Event::PreflightDone { preflight: ready }),
@@ -60,8 +62,8 @@ fn outcomes(state: &Rollback) -> Vec<(String, Event)> {
         ("unknown", Event::Applied { applied: Applied::Unknown { detail: detail() } }),
         ("conflict", Event::Applied { applied: Applied::Conflict { detail: detail() } }),
         ("failed", Event::Applied { applied: Applied::Failed { detail: detail() } }),
-        ("settled", shift(ShiftReading::Settled { shares: to("blue"), warnings: vec![] })),
-        ("settled elsewhere", shift(ShiftReading::Settled { shares: to("green"), warnings: vec![] })),
+        ("settled", shift(crate::kit::settled(to("blue")))),
+        ("settled elsewhere", shift(crate::kit::settled(to("green")))),
         (
             "not settled",
             shift(ShiftReading::NotSettled { shares: to("green"), detail: detail(), pending: false }),
@@ -160,13 +162,22 @@ fn charge() -> Vec<(String, Event)> {
 }
 
 fn surroundings() -> Vec<(String, Event)> {
-    let release = |letter, phase| Event::ReleaseRecorded { artifact: artifact(letter), phase, by: None };
+    let release = |letter, pool: Option<&str>| Event::ReleaseRecorded {
+        artifact: artifact(letter),
+        phase: ReleasePhase::Live,
+        by: None,
+        pool: pool.map(str::to_owned),
+    };
     let mut list = named(vec![
         ("again", Event::Opened(Box::new(opening(policy())))),
-        ("", Event::AlertFired { title: "error rate".into() }),
+        ("begun before", Event::AlertFired { title: "error rate".into(), since: Some(START) }),
+        ("begun now", Event::AlertFired { title: "error rate".into(), since: None }),
         ("", Event::AlertResolved),
-        ("of something else", release('e', ReleasePhase::Live)),
-        ("of the target", release('a', ReleasePhase::Live)),
+        ("of something else", release('e', None)),
+        ("of the target", release('a', None)),
+        ("of what fails", release('b', Some("green"))),
+        ("of what fails, in the target's pool", release('b', Some("blue"))),
+        ("", Event::SuccessorAsked { by: actor("ana") }),
         ("", Event::Undone { by: lastgood_core::RollbackId(43) }),
     ]);
     for timer in Timer::ALL {

@@ -33,10 +33,11 @@ prop_compose! {
         linked in any::<bool>(),
         steps in prop::collection::vec(1u8..=100, 0..4),
         watch in any::<bool>(),
+        bake in prop::sample::select(&[0, 60_000, 600_000][..]),
     ) -> Opening {
         let approval = if auto { Approval::None } else { Approval::Required };
         let policy = Policy {
-            approval, approvals, pagers, requester_may_approve: own, good_in_a_row,
+            approval, approvals, pagers, requester_may_approve: own, good_in_a_row, bake,
             pace: Pace { steps, every: 2_000, watch }, ..policy()
         };
         let mut opening = opening(policy);
@@ -45,7 +46,7 @@ prop_compose! {
         if linked { opening.parent = Some(lastgood_core::RollbackId(7)); }
         if undo {
             let of = lastgood_core::RollbackId(7);
-            opening.kind = Kind::Undo { of, to: to("blue"), artifact: Some(artifact('a')) };
+            opening.kind = Kind::Undo { of, to: to("blue"), artifact: Some(artifact('a')), contents: Default::default() };
         }
         opening
     }
@@ -73,7 +74,7 @@ fn settle(world: &mut World, flavours: &[u8]) {
         if matches!(world.state.phase, Phase::Ended { .. } | Phase::Escalated { .. }) {
             return;
         }
-        world.at += 1_000;
+        world.at += 5_000;
         let due = world.timers.values().any(|at| *at <= world.at);
         if due || world.pending.is_empty() {
             world.fire_next();
@@ -88,9 +89,12 @@ fn settle(world: &mut World, flavours: &[u8]) {
 fn lived(opening: Opening, luck: u8, acts: Vec<Act>, fair: &[u8]) -> World {
     let mut world = World::new(opening);
     lucky(&mut world, luck);
-    for act in acts {
+    for (index, act) in acts.into_iter().enumerate() {
         world.act(act);
         laws::of_the_moment(&world);
+        if index % 5 == 0 {
+            laws::time_leads_somewhere(&world);
+        }
     }
     settle(&mut world, fair);
     laws::of_the_moment(&world);
@@ -147,7 +151,16 @@ fn the_histories_go_everywhere() {
             *seen.entry(whereabouts(&taken.step.state.phase)).or_default() += 1;
         }
     }
-    let ends = ["rejected", "expired", "superseded", "stopped", "recovered", "handed over", "undone"];
+    let ends = [
+        "rejected",
+        "expired",
+        "superseded",
+        "stopped",
+        "recovered",
+        "handed over",
+        "handed over, unattended",
+        "undone",
+    ];
     let whys = [
         "no_candidate",
         "expired",
@@ -159,13 +172,25 @@ fn the_histories_go_everywhere() {
         "partly_shifted",
         "outcome_unknown",
         "not_recovered",
+        "relapsed",
+        "alert_still_firing",
+        "other_bytes",
         "moved_by_another_hand",
         "another_release",
         "stopped",
         "stuck",
     ];
-    let on_the_way =
-        ["surveying", "proposed", "deciding", "fetching", "preflight", "shifting", "observing", "stopping"];
+    let on_the_way = [
+        "surveying",
+        "proposed",
+        "deciding",
+        "fetching",
+        "preflight",
+        "shifting",
+        "observing",
+        "confirming",
+        "stopping",
+    ];
     let expected = on_the_way
         .map(str::to_owned)
         .into_iter()

@@ -5,8 +5,11 @@ use lastgood_core::{
     inventory::{
         choice::{Candidate, Choice, Skip, Suspect},
         live::{Live, Running},
+        target::Target,
     },
-    rollback::{Alerting, Kind, Opening, Policy, Standing, Step, Survey, Surveyed},
+    rollback::{
+        Alerting, Kind, Opening, Policy, Preflighted, ShiftReading, Standing, Step, Survey, Surveyed,
+    },
     verdict::{Measured, Observation, Probed},
 };
 
@@ -52,6 +55,7 @@ pub fn opening(policy: Policy) -> Opening {
         wanted: None,
         tried: [].into(),
         commander: None,
+        baselines: vec![],
     }
 }
 
@@ -69,6 +73,11 @@ pub fn live(pool: &str) -> Live {
 }
 
 pub fn candidate(letter: char, skip: Option<Skip>, pools: &[&str]) -> Candidate {
+    let target = pools.first().and_then(|pool| {
+        let mut live = live("green");
+        live.pools.insert((*pool).to_owned(), Running::Seen { digest: digest(letter) });
+        Target::in_pool(&artifact(letter), pool, &live)
+    });
     Candidate {
         release: ReleaseId(1),
         artifact: artifact(letter),
@@ -78,6 +87,7 @@ pub fn candidate(letter: char, skip: Option<Skip>, pools: &[&str]) -> Candidate 
         irreversible: None,
         because: None,
         pools: pools.iter().map(|p| (*p).to_owned()).collect(),
+        target,
         warning: None,
     }
 }
@@ -101,10 +111,11 @@ pub fn survey() -> Survey {
             notes: vec![],
         },
         live: live("green"),
-        to: to("blue"),
+        made_as: None,
         drift: vec![],
         notes: vec![],
         doubt: None,
+        baselines: vec![],
     }
 }
 
@@ -115,8 +126,17 @@ pub fn found(survey: Survey) -> Surveyed {
 pub fn nothing_found() -> Survey {
     let mut none = survey();
     none.choice.chosen = None;
-    none.to = Shares::new();
     none
+}
+
+/// Preflight found traffic on this pool, and every pool as `live` says.
+pub fn preflighted(pool: &str) -> Preflighted {
+    Preflighted::Ready { before: to(pool), warnings: vec![], pools: live(pool).pools }
+}
+
+/// The shift was read back.
+pub fn settled(shares: Shares) -> ShiftReading {
+    ShiftReading::Settled { shares, warnings: vec![], pools: live("blue").pools }
 }
 
 /// A look at health: `rate` none is a source without data; `from` is where the metric's range starts.

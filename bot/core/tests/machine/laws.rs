@@ -52,9 +52,11 @@ pub fn of_the_whole(world: &World) {
         if matches!(taken.step.state.phase, Phase::Ended { .. }) && !ended(&taken.before) {
             pages_are_resolved(taken);
         }
-        if taken.step.state.phase == (Phase::Ended { end: End::Recovered }) && !ended(&taken.before) {
+        if taken.before.phase.word() == "observing" && has_recovered(&taken.step.state) {
             recovery_was_seen(&world.log[..=index]);
         }
+        stability_was_confirmed(taken);
+        nothing_ends_while_it_fires(taken);
     }
     late_outcomes_are_stale(world);
 }
@@ -197,8 +199,14 @@ fn nothing_moves_unprepared(history: &mut History, taken: &Taken) {
         Phase::Surveying | Phase::Proposed { .. } | Phase::Deciding if entered => {
             (history.fetched, history.ready) = (false, false);
             if matches!(now.phase, Phase::Surveying) {
-                assert!(!before.moved, "looks for another proposal in the middle of a shift");
-                (history.applied, history.before) = (false, None);
+                let shifting = ["shifting", "holding", "observing", "confirming", "stopping"];
+                assert!(
+                    !shifting.contains(&before.phase.word()),
+                    "another proposal in the middle of a shift"
+                );
+                if !now.moved {
+                    (history.applied, history.before) = (false, None);
+                }
             }
         }
         Phase::Preflight if entered => history.ready = false,
@@ -226,7 +234,7 @@ fn nothing_moves_unprepared(history: &mut History, taken: &Taken) {
 /// No step goes back on the way, none is taken on a doubt, and what another hand moved is left to a person.
 fn steps_lead_onward(taken: &Taken, leg: &Shares) {
     let (before, now) = (&taken.before, &taken.step.state);
-    let goal = &now.proposal.as_ref().unwrap().to;
+    let goal = now.goal().unwrap().routing();
     let away = |from: &Shares, pool: &str| {
         let share = |of: &Shares| of.get(pool).copied().unwrap_or(0);
         share(from).abs_diff(share(goal))
@@ -249,6 +257,64 @@ fn steps_lead_onward(taken: &Taken, leg: &Shares) {
         }
         _ => {}
     }
+}
+
+fn has_recovered(state: &Rollback) -> bool {
+    matches!(state.phase, Phase::Confirming { .. } | Phase::Ended { end: End::Recovered })
+}
+
+/// A run ends well only after its bake, by a good look of that moment, with the alert over.
+fn stability_was_confirmed(taken: &Taken) {
+    let now = &taken.step.state;
+    if now.phase != (Phase::Ended { end: End::Recovered }) || ended(&taken.before) {
+        return;
+    }
+    let Event::Observed { observation, traffic: TrafficNow::AsExpected } = &taken.event else {
+        panic!("{} ended it well", taken.event.kind());
+    };
+    let (since, recovered_at) = match taken.before.phase {
+        Phase::Confirming { since, recovered_at, .. } => (since, recovered_at),
+        Phase::Observing { since, .. } => (since, taken.at),
+        ref other => panic!("recovered while {}", other.word()),
+    };
+    assert_eq!(judge(observation, since), Quality::Good);
+    assert!(taken.at - recovered_at >= now.policy.bake, "the bake was cut short");
+    assert!(!now.alert_firing());
+}
+
+/// Silence is no answer to an alert: only a person's word is.
+fn nothing_ends_while_it_fires(taken: &Taken) {
+    let person = matches!(
+        taken.event,
+        Event::Rejected { .. }
+            | Event::StopAsked { .. }
+            | Event::NextAsked { .. }
+            | Event::UndoAsked { .. }
+            | Event::HandedOver { .. }
+            | Event::SuccessorAsked { .. }
+    );
+    if ended(&taken.step.state) && !ended(&taken.before) && !person {
+        assert!(!taken.step.state.alert_firing(), "{} ended it while the alert fires", taken.event.kind());
+    }
+}
+
+/// Whatever is under way never answers, and nobody does anything: time alone calls a person, or ends the run.
+pub fn time_leads_somewhere(world: &World) {
+    let mut alone = World { log: vec![], refused: vec![], ..world.fork() };
+    alone.pending.clear();
+    let calls = |state: &Rollback| state.pages.len();
+    let before = calls(&alone.state);
+    for _ in 0..50 {
+        let escalated = matches!(alone.state.phase, Phase::Escalated { .. });
+        let called = calls(&alone.state) > before || (alone.state.policy.pagers == 0 && escalated);
+        if ended(&alone.state) || called {
+            return;
+        }
+        assert!(!alone.timers.is_empty(), "{} waits for ever", alone.state.phase.word());
+        alone.fire_next();
+        alone.pending.clear();
+    }
+    panic!("{} goes round and round, and nobody is called", alone.state.phase.word());
 }
 
 fn pages_are_resolved(taken: &Taken) {

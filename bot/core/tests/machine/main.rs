@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail a test like its own lines do")]
 
+mod beliefs;
 mod choice;
 mod events;
 mod histories;
@@ -10,5 +11,6 @@ mod kit;
 mod laws;
 mod regressions;
 mod steps;
+mod story;
 mod table;
 mod world;

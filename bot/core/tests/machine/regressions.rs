@@ -2,92 +2,21 @@
 
 use lastgood_core::{
     RollbackId,
+    inventory::target::Target,
     rollback::{
-        Applied, Approval, Change, Decision, Effect, End, Event, Fetched, Kind, Opening, Phase, Policy,
-        Preflighted, Refusal, Rollback, ShiftReading, Standing, Step, Surveyed, Timer, Why, open, step,
+        Applied, Approval, Decision, Effect, End, Event, Fetched, Kind, Opening, Phase, Policy, Preflighted,
+        Refusal, Rollback, ShiftReading, Standing, Surveyed, Timer, Why,
     },
 };
 
-use crate::kit::*;
-
-/// A run that is told events, and keeps the last step.
-struct Story {
-    state: Rollback,
-    last: Step,
-}
-
-impl Story {
-    fn of(opening: &Opening) -> Self {
-        let last = open(opening);
-        Self { state: last.state.clone(), last }
-    }
-
-    fn start() -> Self {
-        Self::of(&opening(policy()))
-    }
-
-    fn then(mut self, event: Event) -> Self {
-        self.last = step(&self.state, &event, START + MIN).unwrap();
-        self.state = self.last.state.clone();
-        self
-    }
-
-    fn refuses(&self, event: Event) -> Refusal {
-        step(&self.state, &event, START + MIN).unwrap_err()
-    }
-
-    fn proposed(self) -> Self {
-        self.then(Event::Surveyed { found: found(survey()) })
-    }
-
-    fn approved(self, by: &str) -> Self {
-        let event = approve(&self.state, by, approver(), false, None);
-        self.then(event)
-    }
-
-    fn decided(self, decision: Decision) -> Self {
-        self.then(Event::DecisionRead { decision })
-    }
-
-    fn shifting(self) -> Self {
-        self.proposed()
-            .approved("ana")
-            .decided(Decision::Unchanged)
-            .then(Event::Fetched { fetched: Fetched::Present { detail: String::new() } })
-            .then(ready("green"))
-    }
-
-    fn retried(self) -> Self {
-        self.then(Event::RetryAsked { by: actor("ana"), standing: approver() })
-    }
-
-    fn arms(&self, timer: Timer) -> bool {
-        self.last
-            .changes
-            .iter()
-            .any(|change| matches!(change, Change::SetTimer { timer: t, .. } if *t == timer))
-    }
-
-    fn why(&self) -> &Why {
-        match &self.state.phase {
-            Phase::Escalated { why } => why,
-            other => panic!("{}", other.word()),
-        }
-    }
-}
-
-fn approve(state: &Rollback, by: &str, standing: Standing, confirmed: bool, reason: Option<&str>) -> Event {
-    let reason = reason.map(str::to_owned);
-    Event::Approved { by: actor(by), standing, revision: state.revision, confirmed, reason }
-}
-
-fn ready(pool: &str) -> Event {
-    Event::PreflightDone { preflight: Preflighted::Ready { before: to(pool), warnings: vec![] } }
-}
+use crate::{
+    kit::*,
+    story::{Story, approve},
+};
 
 fn released(letter: char) -> Event {
     let phase = lastgood_core::inventory::Phase::Live;
-    Event::ReleaseRecorded { artifact: artifact(letter), phase, by: None }
+    Event::ReleaseRecorded { artifact: artifact(letter), phase, by: None, pool: None }
 }
 
 fn unreachable(instance: &str) -> Event {
@@ -183,12 +112,14 @@ fn one_more_click_has_all_the_time_of_a_proposal_and_is_waited_for() {
 
 #[test]
 fn an_alert_that_comes_later_is_waited_on_or_pages() {
-    let fired = || Event::AlertFired { title: "error rate".into() };
+    let fired = || Event::AlertFired { title: "error rate".into(), since: None };
     let asked_for = Opening { alert: None, by: Some(actor("ana")), ..opening(policy()) };
     assert!(Story::of(&asked_for).proposed().then(fired()).arms(Timer::Answer));
     let none = Story::of(&asked_for).then(Event::Surveyed { found: found(nothing_found()) });
     assert!(none.last.effects.is_empty(), "the person who asked reads the answer");
-    assert_eq!(asked(&none.then(fired()).last), ["page"]);
+    let alerted = none.then(fired());
+    assert_eq!(asked(&alerted.last), ["survey"], "as if the alert had opened it");
+    assert!(alerted.arms(Timer::Answer));
 }
 
 #[test]
@@ -207,26 +138,29 @@ fn choose(letter: char) -> Event {
 #[test]
 fn without_a_candidate_there_is_no_target_until_somebody_chooses_one_that_serves() {
     let mut none = nothing_found();
+    let made = Target::made(&artifact('c'), "cccccccccccc", &live("green"));
     none.choice.candidates[1].pools.clear();
+    none.choice.candidates[1].target = Some(made.clone());
+    none.choice.candidates[0].target = None;
     let story = Story::start().then(Event::Surveyed { found: found(none) });
     assert_eq!(story.state.target(), None, "the gate must not let the failing one pass as a target");
+    assert!(matches!(story.refuses(choose('a')), Refusal::Illegal(_)), "nothing serves it");
     let chosen = story.then(choose('c'));
-    assert_eq!(chosen.state.target(), Some(&artifact('c')));
-    assert_eq!(chosen.state.proposal.unwrap().to, to("green"), "replaced where it runs");
+    assert_eq!(chosen.state.goal(), Some(&made), "with the routing of its own");
 }
 
 #[test]
 fn the_same_routing_with_other_bytes_is_not_there_yet() {
     let mut rolling = survey();
-    rolling.to = to("green");
+    let green = Target::made(&artifact('a'), "green", &rolling.live);
+    rolling.choice.candidates[0].target = Some(green);
     let story = Story::start().then(Event::Surveyed { found: found(rolling) });
     assert!(matches!(story.state.phase, Phase::Proposed { .. }));
 }
 
 #[test]
 fn settled_somewhere_else_is_not_believed() {
-    let elsewhere =
-        Event::ShiftRead { reading: ShiftReading::Settled { shares: to("green"), warnings: vec![] } };
+    let elsewhere = Event::ShiftRead { reading: crate::kit::settled(to("green")) };
     assert!(matches!(Story::start().shifting().then(elsewhere).why(), Why::ShiftFailed { .. }));
 }
 
@@ -313,7 +247,7 @@ fn a_page_that_cannot_be_run_is_a_pager_that_failed() {
 
 #[test]
 fn an_undo_of_unknown_bytes_goes_to_what_the_pool_holds() {
-    let kind = Kind::Undo { of: RollbackId(41), to: to("blue"), artifact: None };
+    let kind = Kind::Undo { of: RollbackId(41), to: to("blue"), artifact: None, contents: [].into() };
     let story = Story::of(&Opening { kind, ..opening(policy()) }).proposed();
     assert_eq!(story.state.target().map(|target| &target.digest), Some(&digest('a')));
 }

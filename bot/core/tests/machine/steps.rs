@@ -14,7 +14,7 @@ fn shares(blue: u8) -> Shares {
 }
 
 fn settled(blue: u8) -> Event {
-    Event::ShiftRead { reading: ShiftReading::Settled { shares: shares(blue), warnings: vec![] } }
+    Event::ShiftRead { reading: crate::kit::settled(shares(blue)) }
 }
 
 fn watched(healthy: bool) -> Event {
@@ -104,7 +104,7 @@ fn a_bad_target_stops_the_way_and_says_so() {
     assert!(world.state.pages.len() == 1 && world.state.before == Some(shares(0)));
     // Somebody decides to go on all the same: from where it is, not from the start.
     world.give(Event::RetryAsked { by: actor("ana"), standing: approver() });
-    let ready = Preflighted::Ready { before: shares(10), warnings: vec![] };
+    let ready = Preflighted::Ready { before: shares(10), warnings: vec![], pools: Default::default() };
     world.pending.clear();
     world.give(Event::PreflightDone { preflight: ready });
     assert_eq!(world.state.before, Some(shares(0)), "the way back stays the one that was found first");
@@ -186,10 +186,11 @@ fn traffic_that_moved_between_the_vote_and_the_shift_is_put_to_the_vote_again() 
             world.answer(0, 4);
         }
     }
-    let ready = Preflighted::Ready { before: shares(40), warnings: vec![] };
+    let elsewhere = [("red".to_owned(), 40), ("green".to_owned(), 60)].into();
+    let ready = Preflighted::Ready { before: elsewhere, warnings: vec![], pools: Default::default() };
     world.give(Event::PreflightDone { preflight: ready });
     assert!(matches!(world.state.phase, Phase::Surveying) && !world.state.moved);
-    assert!(world.state.superseded.as_ref().unwrap().contains("blue 40 %"));
+    assert!(world.state.superseded.as_ref().unwrap().contains("red 40 %"));
 }
 
 fn not_settled(blue: u8, pending: bool) -> Event {
@@ -228,16 +229,7 @@ fn after_a_downtime_between_two_steps_one_fresh_look_decides() {
     world.give(Event::TimerFired { timer: Timer::Shift });
     assert!(matches!(world.state.phase, Phase::Holding { overdue: true, .. }), "nobody looked yet");
     assert!(matches!(world.pending.as_slice(), [Effect::Watch { .. }]));
-    let mut blind = World {
-        log: vec![],
-        refused: vec![],
-        opening: world.opening.clone(),
-        state: world.state.clone(),
-        at: world.at,
-        pending: vec![],
-        cancelled: vec![],
-        timers: world.timers.clone(),
-    };
+    let mut blind = World { pending: vec![], cancelled: vec![], ..world.fork() };
     let unreadable = TrafficNow::Unreadable { detail: "timed out".into() };
     blind.give(Event::Watched { observation: Default::default(), traffic: unreadable });
     assert!(matches!(blind.state.phase, Phase::Escalated { why: Why::OutcomeUnknown { .. } }));

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, fmt::Write};
 use lastgood_core::{
     RollbackId,
     rollback::{
-        Change, Decision, End, Event, Fetched, Pace, Phase, Policy, Preflighted, Refusal, Rollback,
-        ShiftReading, Step, Why, open, step,
+        Change, Decision, End, Event, Fetched, Pace, Phase, Policy, Preflighted, Refusal, Rollback, Step,
+        Timer, TrafficNow, Why, open, step,
     },
     verdict::Verdict,
 };
@@ -29,21 +29,24 @@ fn way() -> Vec<(String, Rollback)> {
     let deciding = go(&half, approve(glass));
     let fetching = go(&deciding, Event::DecisionRead { decision: Decision::Unchanged });
     let preflight = go(&fetching, Event::Fetched { fetched: Fetched::Present { detail: String::new() } });
-    let ready = Preflighted::Ready { before: to("green"), warnings: vec![] };
+    let ready = Preflighted::Ready { before: to("green"), warnings: vec![], pools: Default::default() };
     let shifting = go(&preflight, Event::PreflightDone { preflight: ready.clone() });
-    let settled = ShiftReading::Settled { shares: to("blue"), warnings: vec![] };
+    let settled = crate::kit::settled(to("blue"));
     let in_steps =
         Policy { pace: Pace { steps: vec![10, 100], every: 0, watch: true }, ..preflight.policy.clone() };
     let first = go(
         &Rollback { policy: in_steps, ..preflight.clone() },
         Event::PreflightDone { preflight: ready.clone() },
     );
-    let tenth = ShiftReading::Settled {
-        shares: [("blue".into(), 10), ("green".into(), 90)].into(),
-        warnings: vec![],
-    };
+    let tenth = crate::kit::settled([("blue".into(), 10), ("green".into(), 90)].into());
     let holding = go(&first, Event::ShiftRead { reading: tenth });
     let observing = go(&shifting, Event::ShiftRead { reading: settled });
+    let good = || Event::Observed {
+        observation: look(true, Some(0.0), START + MIN),
+        traffic: TrafficNow::AsExpected,
+    };
+    let confirming = go(&go(&go(&observing, good()), good()), good());
+    let waiting = go(&go(&confirming, Event::TimerFired { timer: Timer::Confirm }), good());
     let stopping = go(&observing, Event::StopAsked { by: actor("bo"), standing: approver() });
     let mut doubted = survey();
     doubted.doubt = Some("it is three weeks old".into());
@@ -60,6 +63,8 @@ fn way() -> Vec<(String, Rollback)> {
         ("shifting", shifting),
         ("holding between two steps", holding),
         ("observing", observing),
+        ("confirming", confirming),
+        ("confirming, the alert still fires", waiting),
         ("stopping", stopping),
     ]
     .map(|(name, state)| (name.to_owned(), state))
@@ -83,6 +88,9 @@ fn whys() -> Vec<(&'static str, Why)> {
         ("outcome unknown", Why::OutcomeUnknown { detail: detail() }),
         ("target bad", Why::TargetBad { shares: to("blue"), detail: detail() }),
         ("not recovered", Why::NotRecovered { verdict: Verdict::NotRecovered }),
+        ("relapsed", Why::Relapsed { detail: detail() }),
+        ("alert still firing", Why::AlertStillFiring { detail: detail() }),
+        ("other bytes", Why::OtherBytes { shares: to("blue"), detail: detail() }),
         ("moved by another hand", Why::MovedByAnotherHand { shares: to("green"), detail: detail() }),
         ("another release", Why::AnotherRelease { artifact: artifact('e'), by: None }),
         ("stopped", Why::Stopped { by: actor("bo"), detail: detail() }),
@@ -98,6 +106,7 @@ fn ends() -> Vec<End> {
         End::Stopped { by: actor("bo") },
         End::Recovered,
         End::HandedOver { by: actor("bo") },
+        End::Unattended,
         End::Undone { by: RollbackId(43) },
     ]
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lastgood_core::{
     At,
+    inventory::live::Running,
     rollback::{
         Applied, Change, Decision, Effect, Event, Fetched, Opening, Phase, Preflighted, Refusal, Rollback,
         ShiftReading, Standing, Step, Surveyed, Timer, TrafficNow, open, step,
@@ -80,6 +81,20 @@ impl World {
         self.pending.extend(step.effects.iter().map(|request| request.effect.clone()));
     }
 
+    /// The same world once more, to see what would become of it.
+    pub fn fork(&self) -> World {
+        World {
+            opening: self.opening.clone(),
+            state: self.state.clone(),
+            at: self.at,
+            pending: self.pending.clone(),
+            cancelled: self.cancelled.clone(),
+            timers: self.timers.clone(),
+            log: vec![],
+            refused: vec![],
+        }
+    }
+
     pub fn give(&mut self, event: Event) {
         match step(&self.state, &event, self.at) {
             Ok(step) => {
@@ -105,9 +120,15 @@ impl World {
                 late.into_iter().for_each(|event| self.give(event));
             }
             9 => self.fire_next(),
-            10 => self.give(Event::TimerFired { timer: Timer::ALL[usize::from(act.which) % 5] }),
+            10 => {
+                self.give(Event::TimerFired { timer: Timer::ALL[usize::from(act.which) % Timer::ALL.len()] })
+            }
             11 | 12 => self.click(act),
-            13 => self.give(Event::AlertFired { title: "again".into() }),
+            13 if act.flavour % 4 == 0 => self.give(Event::AlertResolved),
+            13 => {
+                let since = (act.flavour % 2 == 0).then_some(self.opening.at);
+                self.give(Event::AlertFired { title: "again".into(), since });
+            }
             _ => {
                 let all = events::all(&self.state);
                 let chosen = (usize::from(act.which) * 7 + usize::from(act.flavour)) % all.len();
@@ -210,9 +231,17 @@ fn prepared(effect: &Effect, good: bool, bad: usize) -> Event {
         },
         _ => Event::PreflightDone {
             preflight: match bad {
-                _ if good => Preflighted::Ready { before: to("green"), warnings: vec![detail()] },
+                // Now and then somebody has deployed into the target's pool meanwhile.
+                7 if good => {
+                    let mut pools = live("green").pools;
+                    pools.insert("blue".into(), Running::Seen { digest: digest('f') });
+                    Preflighted::Ready { before: to("green"), warnings: vec![], pools }
+                }
+                _ if good => preflighted("green"),
                 // Read at another time, it may look different: the first reading counts.
-                0 | 1 => Preflighted::Ready { before: to("nowhere"), warnings: vec![] },
+                0 | 1 => {
+                    Preflighted::Ready { before: to("nowhere"), warnings: vec![], pools: Default::default() }
+                }
                 2 => Preflighted::AlreadyThere,
                 3 | 4 => Preflighted::Refused { reasons: vec![detail()] },
                 _ => Preflighted::Unreachable { instances: vec![format!("lb{bad}")], detail: detail() },
@@ -235,10 +264,18 @@ fn shifted(effect: &Effect, good: bool, bad: usize) -> Event {
         },
         Effect::ReadShift { to: wanted, .. } => Event::ShiftRead {
             reading: match bad {
-                _ if good => ShiftReading::Settled { shares: wanted.clone(), warnings: vec![] },
-                0 => ShiftReading::Settled { shares: to("nowhere"), warnings: vec![detail()] },
+                7 if good => {
+                    let pools = [("blue".to_owned(), Running::Seen { digest: digest('f') })].into();
+                    ShiftReading::Settled { shares: wanted.clone(), warnings: vec![], pools }
+                }
+                _ if good => crate::kit::settled(wanted.clone()),
+                0 => ShiftReading::Settled {
+                    shares: to("nowhere"),
+                    warnings: vec![detail()],
+                    pools: Default::default(),
+                },
                 1..4 => ShiftReading::NotSettled { shares: to("green"), detail: detail(), pending: false },
-                4..6 => ShiftReading::NotSettled { shares: halves(), detail: detail(), pending: false },
+                4 | 5 => ShiftReading::NotSettled { shares: halves(), detail: detail(), pending: false },
                 _ => ShiftReading::Unreadable { detail: detail() },
             },
         },
@@ -308,7 +345,7 @@ pub fn awaited(phase: &Phase) -> BTreeSet<&'static str> {
         Phase::Preflight => ["preflight"].into(),
         Phase::Shifting { .. } => ["apply", "read_shift"].into(),
         Phase::Holding { .. } => ["watch"].into(),
-        Phase::Observing { .. } => ["observe"].into(),
+        Phase::Observing { .. } | Phase::Confirming { .. } => ["observe"].into(),
         Phase::Stopping { .. } => ["read_traffic"].into(),
         Phase::Proposed { .. } | Phase::Escalated { .. } | Phase::Ended { .. } => [].into(),
     }

@@ -1,6 +1,7 @@
 //! Each effect, as one bounded call of the outside world. An effect never decides: it reports what it found, and the state
 //! machine decides. Errors that pass are tried again here, with backoff and a limit; then they are reported too.
 
+mod baseline;
 mod observe;
 mod page;
 mod reading;
@@ -16,14 +17,14 @@ use std::{
 use lastgood_adapters::Fault;
 use lastgood_core::{
     Millis,
-    inventory::Stability,
-    rollback::{Decision, Effect, Event, Rollback},
+    inventory::{Stability, choice::Skip},
+    rollback::{Decision, Effect, Event, Kind, Rollback},
 };
 
 use super::{Engine, executor::Outcome};
 use crate::{
     service::Service,
-    store::{self, Result, Tx, effects::Claimed},
+    store::{self, Result, Tx, effects::Claimed, releases::Mark},
 };
 
 /// Claims of one effect before a person has to look: more than any retry here makes, so only a crash loop gets there.
@@ -83,9 +84,7 @@ async fn attempt(engine: &Engine, claimed: &Claimed) -> Outcome {
             shift::read(&job, to, digest, without, *once).await
         }
         Effect::Watch { to, target } => observe::watch(&job, to, *target).await,
-        Effect::Observe { since, to, failing_since } => {
-            observe::observe(&job, *since, to, *failing_since).await
-        }
+        Effect::Observe { to, .. } => observe::observe(&job, to).await,
         Effect::ReadTraffic => shift::read_traffic(&job).await,
         Effect::Page { escalation, target, why } => page::page(&job, *escalation, *target, why).await,
         Effect::ResolvePage { escalation, target } => page::resolve(&job, *escalation, *target).await,
@@ -98,15 +97,26 @@ pub(super) async fn recheck(tx: &mut Tx, effect: &Claimed, event: &Event) -> Res
     let Event::DecisionRead { decision: Decision::Unchanged } = event else { return Ok(event.clone()) };
     let Some(saved) = tx.rollback(effect.rollback).await? else { return Ok(event.clone()) };
     let Some(target) = saved.state.target() else { return Ok(event.clone()) };
-    let told = saved.state.proposal.as_ref().is_some_and(|p| !p.caveats.is_empty());
     let mark = tx.mark_of(&saved.state.service, &target.digest).await?;
-    let undo = matches!(saved.state.kind, lastgood_core::rollback::Kind::Undo { .. });
-    match mark.map(|m| m.stability) {
-        Some(Stability::Unstable { why, .. }) if !told && !undo => Ok(Event::DecisionRead {
+    match mark.filter(|mark| !is_known(&saved.state, mark)).map(|mark| mark.stability) {
+        Some(Stability::Unstable { why, .. }) => Ok(Event::DecisionRead {
             decision: Decision::Changed { what: format!("{target} was marked unstable meanwhile: {why}") },
         }),
         _ => Ok(event.clone()),
     }
+}
+
+/// Whether whoever approved was told of this mark: it is on the card as the reason for passing the target over, or it is what
+/// the run that is to be undone made of it.
+fn is_known(state: &Rollback, mark: &Mark) -> bool {
+    if let Kind::Undo { of, .. } = &state.kind {
+        return mark.rollback == Some(*of);
+    }
+    let Stability::Unstable { why, .. } = &mark.stability else { return true };
+    let candidates = state.proposal.iter().flat_map(|proposal| &proposal.candidates);
+    let told = candidates.filter(|candidate| candidate.artifact.digest == mark.digest);
+    told.filter_map(|candidate| candidate.skip.as_ref())
+        .any(|skip| matches!(skip, Skip::Unstable { why: told } if told == why))
 }
 
 fn later(after: Millis, why: impl Into<String>) -> Outcome {

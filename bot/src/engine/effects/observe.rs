@@ -2,20 +2,19 @@
 
 use futures_util::future::{join_all, join3};
 use lastgood_core::{
-    At, Millis, Shares,
-    inventory::live::{Live, near},
+    At, Shares,
+    inventory::{
+        live::{Live, near},
+        target::Target,
+    },
     rollback::{Event, TrafficNow},
     verdict::{Measured, Observation, Probed},
 };
 
-use super::Job;
+use super::{Job, baseline};
 use crate::{engine::executor::Outcome, service::Metric};
 
-/// The baseline is measured over a range that ends this long before the failing release was recorded, in milliseconds: a
-/// pipeline records when it has finished, and traffic may have met the new version a while before.
-const BEFORE_RELEASE: Millis = 60_000;
-
-pub(super) async fn observe(job: &Job<'_>, _since: At, to: &Shares, failing_since: Option<At>) -> Outcome {
+pub(super) async fn observe(job: &Job<'_>, to: &Shares) -> Outcome {
     let now = job.engine.now();
     let probes = join_all(job.service.health.iter().map(|check| async move {
         let (healthy, detail) = match check.probe().await {
@@ -24,14 +23,15 @@ pub(super) async fn observe(job: &Job<'_>, _since: At, to: &Shares, failing_sinc
         };
         Probed { name: check.name().to_owned(), healthy, detail }
     }));
-    let metrics = join_all(job.service.metrics.iter().map(|metric| measure(job, metric, now, failing_since)));
+    let metrics =
+        join_all(job.service.metrics.iter().map(|metric| measure(job, metric.name.clone(), metric, now)));
     let (probes, metrics, traffic) = join3(probes, metrics, traffic(job, to)).await;
     Outcome::Event(Event::Observed { observation: Observation { probes, metrics }, traffic })
 }
 
 /// A look between two steps of a shift: at traffic and, if `target`, at the pools that are to get all of it in the end.
 pub(super) async fn watch(job: &Job<'_>, to: &Shares, target: bool) -> Outcome {
-    let goal = job.state.proposal.as_ref().map(|proposal| &proposal.to).filter(|_| target);
+    let goal = job.state.goal().map(Target::routing).filter(|_| target);
     let targets = goal.into_iter().flatten().filter(|(_, share)| **share > 0);
     let pools: Vec<_> = targets.filter_map(|(name, _)| Some((name, job.service.pools.get(name)?))).collect();
     let probes = join_all(pools.iter().flat_map(|(name, pool)| {
@@ -44,13 +44,11 @@ pub(super) async fn watch(job: &Job<'_>, to: &Shares, target: bool) -> Outcome {
         })
     }));
     let now = job.engine.now();
-    let failing_since = job.state.failing().and_then(|failing| failing.since);
-    let metrics = join_all(
-        pools
+    let metrics = join_all(pools.iter().flat_map(|(name, pool)| {
+        pool.metrics
             .iter()
-            .flat_map(|(_, pool)| &pool.metrics)
-            .map(|metric| measure(job, metric, now, failing_since)),
-    );
+            .map(move |metric| measure(job, baseline::in_pool(name, &metric.name), metric, now))
+    }));
     let (probes, metrics, traffic) = join3(probes, metrics, traffic(job, to)).await;
     Outcome::Event(Event::Watched { observation: Observation { probes, metrics }, traffic })
 }
@@ -73,18 +71,9 @@ async fn traffic(job: &Job<'_>, to: &Shares) -> TrafficNow {
     }
 }
 
-async fn measure(job: &Job<'_>, metric: &Metric, now: At, failing_since: Option<At>) -> Measured {
-    let baseline = match (metric.baseline, failing_since) {
-        (Some(configured), _) => Some(configured),
-        (None, Some(since)) => match metric.source.error_rate(since - BEFORE_RELEASE).await {
-            Ok(sample) => sample.map(|sample| sample.rate),
-            Err(fault) => {
-                tracing::warn!(%fault, metric = metric.name, "the baseline can't be read");
-                None
-            }
-        },
-        (None, None) => None,
-    };
+/// `kept` is the name under which its baseline is.
+async fn measure(job: &Job<'_>, kept: String, metric: &Metric, now: At) -> Measured {
+    let baseline = baseline::of(job, &kept, metric).await;
     let window = i64::try_from(metric.source.window().as_millis()).unwrap_or(i64::MAX);
     let (rate, detail) = match metric.source.error_rate(now).await {
         Ok(Some(sample)) => (Some(sample.rate), None),

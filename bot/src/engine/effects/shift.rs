@@ -1,6 +1,6 @@
 //! Fetch, preflight, apply, read back.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use lastgood_adapters::{
@@ -14,7 +14,11 @@ use lastgood_core::{
 
 use tokio::sync::watch;
 
-use super::{Job, later, truce};
+use super::{
+    Job, later,
+    reading::{self, Failed},
+    truce,
+};
 use crate::{engine::executor::Outcome, store::write};
 
 /// How long passing errors are tried again, in milliseconds.
@@ -53,8 +57,8 @@ pub(super) async fn fetch(job: &Job<'_>, digest: &Digest) -> Outcome {
 }
 
 fn wanted(job: &Job<'_>, to: &Shares, digest: &Digest, without: &[String]) -> Move {
-    let target = job.state.proposal.as_ref().map(|proposal| &proposal.target);
-    let version = target.filter(|target| target.digest == *digest).map(|target| target.version.clone());
+    let version =
+        job.state.target().filter(|target| target.digest == *digest).map(|target| target.version.clone());
     let version = version.unwrap_or_default();
     Move {
         shares: to.clone(),
@@ -75,17 +79,19 @@ pub(super) async fn preflight(
 ) -> Outcome {
     let done = |preflight| Outcome::Event(Event::PreflightDone { preflight });
     let wanted = wanted(job, to, digest, without);
-    // One after the other: a router's control socket takes few connections at a time.
+    // One after the other: a router's control socket takes few connections at a time. What the pools run is read with it,
+    // right before the first change: nothing is shifted to bytes that nobody voted for.
     let router = async {
-        let before = job.service.shifter.observe().await;
+        let before = reading::read(job).await;
         let whole = job.service.shifter.preflight(&wanted).await;
         (before, and_first(job, whole, &wanted, first).await)
     };
     let ((before, answer), sick) = futures_util::future::join(router, sick_targets(job, to)).await;
     let refused = |fault: &Fault| done(Preflighted::Refused { reasons: vec![fault.to_string()] });
     let (answer, before) = match (answer, before) {
-        (Ok(answer), Ok(before)) => (answer, before),
-        (Err(fault), _) | (_, Err(fault)) => {
+        (Ok(answer), Ok(before)) => (answer, before.live),
+        (_, Err(Failed::Store(error))) => return later(500, error.to_string()),
+        (Err(fault), _) | (_, Err(Failed::Router(fault))) => {
             return job.again(&fault, WITHIN).unwrap_or_else(|| refused(&fault));
         }
     };
@@ -104,7 +110,9 @@ pub(super) async fn preflight(
             Preflighted::Refused { reasons }
         }
         Preflight::Ready { .. } if !sick.is_empty() => Preflighted::Refused { reasons: sick },
-        Preflight::Ready { warnings } => Preflighted::Ready { before: before.shares, warnings },
+        Preflight::Ready { warnings } => {
+            Preflighted::Ready { before: before.shares, warnings, pools: before.pools }
+        }
     })
 }
 
@@ -216,7 +224,16 @@ pub(super) async fn read(
     let wanted = wanted(job, to, digest, without);
     match job.service.shifter.progress(&wanted).await {
         Ok(Progress::Settled(seen)) => {
-            read(ShiftReading::Settled { shares: seen.shares, warnings: seen.warnings })
+            // And right after the last change: traffic is on what was voted for, or somebody has to know.
+            let pools = match reading::read(job).await {
+                Ok(reading) => reading.live.pools,
+                Err(Failed::Store(error)) => return later(500, error.to_string()),
+                Err(Failed::Router(fault)) => match job.again(&fault, WITHIN) {
+                    Some(again) => return again,
+                    None => BTreeMap::new(),
+                },
+            };
+            read(ShiftReading::Settled { shares: seen.shares, warnings: seen.warnings, pools })
         }
         Ok(Progress::Moving { seen, detail }) if !once => {
             Outcome::Later { after: EVERY, progress: Some(under_way(&seen, to, &detail)), why: detail }

@@ -1,21 +1,24 @@
 //! Reading the world before a proposal, and again at the decision.
 
+use std::collections::BTreeMap;
+
 use lastgood_adapters::{
     Fault,
     traffic::{Foreseen, Move},
 };
 use lastgood_core::{
-    Artifact, Digest,
+    Digest,
     inventory::{
-        choice::{Choice, InRegistry, Question, choose},
-        live::{Live, all_to},
+        choice::{Candidate, Choice, InRegistry, Known, Question, Routes, choose},
+        live::Live,
+        target::Target,
     },
     rollback::{Decision, Event, Kind, Survey, Surveyed},
     words::spell,
 };
 
 use super::{
-    Job, later,
+    Job, baseline, later,
     reading::{self, Failed, Reading},
 };
 use crate::{
@@ -48,58 +51,51 @@ pub(super) async fn survey(job: &Job<'_>) -> Outcome {
 
 async fn found(job: &Job<'_>, reading: Reading) -> Result<Survey> {
     let choice = choose_from(job, &reading.live).await?;
-    let to = routing(job, &choice, &reading.live);
+    let made_as = made_as(job);
     let mut drift = reading.drift;
-    let foreseen = foresee(job, &choice, &to).await;
+    let foreseen = foresee(job, &choice, &reading.live, made_as.as_deref()).await;
     drift.extend(foreseen.caveats);
     let mut notes = reading.notes;
     notes.extend(foreseen.notes);
     notes.extend(dependencies(job).await?);
     notes.extend(small_share(job, &choice));
-    Ok(Survey { to, drift, notes, doubt: doubt(job, &choice), choice, live: reading.live })
+    let baselines = baseline::read(job, choice.failing.as_ref()).await?;
+    Ok(Survey { drift, notes, doubt: doubt(job, &choice), choice, live: reading.live, made_as, baselines })
 }
 
-fn routing(job: &Job<'_>, choice: &Choice, live: &Live) -> lastgood_core::Shares {
-    let all_of = |artifact: &Artifact| {
-        let named = job.service.shifter.pool_of(artifact)?;
-        let others = live.shares.keys().map(|other| (other.clone(), 0));
-        Some(others.chain([(named, 100)]).collect())
-    };
-    if let Kind::Undo { to, artifact, .. } = &job.state.kind {
-        // What rolls ends whole: where it was found half way, it can't be left there again.
-        let whole = artifact.as_ref().filter(|_| to.values().all(|share| *share < 100)).and_then(all_of);
-        return whole.unwrap_or_else(|| to.clone());
-    }
-    if let Some(to) = chosen(choice).filter(|_| !job.service.needs_pool).and_then(all_of) {
-        return to;
-    }
-    let pools = choice
-        .candidates
-        .iter()
-        .find(|c| Some(&c.artifact.digest) == choice.chosen.as_ref())
-        .map(|c| c.pools.clone())
-        .unwrap_or_default();
-    // The pool that carries most of it already has the least to take on.
-    let pool = pools.iter().max_by_key(|pool| live.shares.get(*pool).copied().unwrap_or(0));
-    pool.map(|pool| all_to(pool, &live.shares)).unwrap_or_default()
+/// What an undo of a rollout is to run ends whole: where it was found half way, it can't be left there again.
+fn made_as(job: &Job<'_>) -> Option<String> {
+    let Kind::Undo { to, artifact, .. } = &job.state.kind else { return None };
+    let half_way = to.values().all(|share| *share < 100);
+    job.service.shifter.pool_of(artifact.as_ref().filter(|_| half_way)?)
 }
 
-fn chosen(choice: &Choice) -> Option<&Artifact> {
-    let chosen = choice.candidates.iter().find(|c| Some(&c.artifact.digest) == choice.chosen.as_ref());
-    chosen.map(|candidate| &candidate.artifact)
+fn chosen(choice: &Choice) -> Option<&Candidate> {
+    choice.candidates.iter().find(|c| Some(&c.artifact.digest) == choice.chosen.as_ref())
+}
+
+/// The name of each artifact's pods, where the router makes them; it may know some of them only.
+fn names(job: &Job<'_>, history: &[Known]) -> BTreeMap<Digest, String> {
+    let artifacts = history.iter().map(|known| &known.release.artifact);
+    let named = artifacts.filter_map(|of| Some((of.digest.clone(), job.service.shifter.pool_of(of)?)));
+    named.collect()
 }
 
 /// What the router itself has to say of the move, before anybody approves it.
-async fn foresee(job: &Job<'_>, choice: &Choice, to: &lastgood_core::Shares) -> Foreseen {
-    let undone = match &job.state.kind {
-        Kind::Undo { artifact, .. } => artifact.as_ref(),
-        Kind::Back => None,
-    };
-    let Some(artifact) = undone.or_else(|| chosen(choice)).filter(|_| !to.is_empty()) else {
-        return Foreseen::default();
+async fn foresee(job: &Job<'_>, choice: &Choice, live: &Live, made_as: Option<&str>) -> Foreseen {
+    let (artifact, shares) = match &job.state.kind {
+        Kind::Undo { to, artifact, .. } => {
+            let Some(artifact) = artifact else { return Foreseen::default() };
+            let made = made_as.map(|name| Target::made(artifact, name, live).routing().clone());
+            (artifact, made.unwrap_or_else(|| to.clone()))
+        }
+        Kind::Back => match chosen(choice).and_then(|candidate| candidate.target.as_ref()) {
+            Some(target) => (target.artifact(), target.routing().clone()),
+            None => return Foreseen::default(),
+        },
     };
     let wanted = Move {
-        shares: to.clone(),
+        shares,
         digest: artifact.digest.to_string(),
         version: artifact.version.clone(),
         ..Move::default()
@@ -116,12 +112,15 @@ async fn choose_from(job: &Job<'_>, live: &Live) -> Result<Choice> {
     for page in PAGES {
         let db = job.engine.store.reader();
         let (mut history, more) = candidates::history(db, &job.service.id, job.engine.now(), page).await?;
+        let names = names(job, &history);
         for _ in 0..MAX_LOOKUPS {
             choice = choose(&Question {
                 history: &history,
                 live,
                 min_bake: job.service.min_bake,
-                needs_pool: job.service.needs_pool,
+                routes: if job.service.needs_pool { Routes::Pools } else { Routes::Made(&names) },
+                alert_since: job.state.alert.as_ref().map(|alert| alert.since),
+                suspect_within: job.service.suspect_within,
                 must_pull: job.service.must_pull,
                 tried: &job.state.tried,
                 wanted: job.state.wanted.as_deref(),
@@ -212,10 +211,17 @@ fn compare(job: &Job<'_>, now: &Live) -> Decision {
     let Some(proposal) = &job.state.proposal else {
         return Decision::Changed { what: "there is no proposal".into() };
     };
+    let Some(target) = &proposal.target else {
+        return Decision::Changed { what: "the proposal has no target".into() };
+    };
+    if let Some(what) = target.differs_from(|pool| now.pools.get(pool)) {
+        return Decision::Changed { what };
+    }
     if job.state.is_there(&now.shares) {
         return Decision::AlreadyThere;
     }
-    if proposal.live.moved(&now.shares, &proposal.to) {
+    let to = target.routing();
+    if proposal.live.has_newcomer(&now.shares, to) {
         let what = format!("traffic moved meanwhile: {}, was {}", now.describe(), proposal.live.describe());
         return Decision::Changed { what };
     }
@@ -226,8 +232,7 @@ fn compare(job: &Job<'_>, now: &Live) -> Decision {
             continue;
         }
         let matters = then.is_some()
-            && (now.shares.get(pool).is_some_and(|s| *s > 0)
-                || proposal.to.get(pool).is_some_and(|s| *s > 0));
+            && (now.shares.get(pool).is_some_and(|s| *s > 0) || to.get(pool).is_some_and(|s| *s > 0));
         match current.and_then(|running| running.digest()) {
             Some(digest) if matters && Some(digest) != then => {
                 return Decision::Changed { what: format!("{pool} runs {} now", digest.short()) };

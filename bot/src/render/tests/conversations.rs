@@ -219,19 +219,23 @@ fn undone() {
     let mut undo = opening();
     undo.id = RollbackId(43);
     undo.parent = Some(RollbackId(42));
-    undo.kind = Kind::Undo { of: RollbackId(42), to: to("green"), artifact: Some(artifact("v2.5.0", 'a')) };
+    undo.kind = Kind::Undo {
+        of: RollbackId(42),
+        to: to("green"),
+        artifact: Some(artifact("v2.5.0", 'a')),
+        contents: live().contents(),
+    };
     (undo.by, undo.reason, undo.alert) = (Some(actor("ana")), Some("v2.4.1 loses orders".into()), None);
     let mut back = survey();
     back.live.shares = to("blue");
-    back.to = to("green");
     back.choice.failing.as_mut().unwrap().artifact = artifact("v2.4.1", 'b');
     let talk = Talk::new(undo)
         .take(found(back))
         .look()
         .all([approve("ben", 1), unchanged(), present()])
-        .take(Event::PreflightDone { preflight: Preflighted::Ready { before: to("blue"), warnings: vec![] } })
+        .take(Event::PreflightDone { preflight: prepared("blue") })
         .take(accepted())
-        .take(Event::ShiftRead { reading: ShiftReading::Settled { shares: to("green"), warnings: vec![] } })
+        .take(settled_on("green"))
         .all([good(), good(), good()])
         .look();
     assert_snapshot!("undo", talk.said);
@@ -263,7 +267,6 @@ fn no_candidate() {
     survey.choice.candidates.pop();
     survey.choice.candidates.retain(|c| c.skip.is_some());
     survey.choice.chosen = None;
-    survey.to.clear();
     let talk = Talk::new(opening()).take(found(survey)).take(paged(1, 0, None)).look();
     assert_snapshot!(talk.said);
 }
@@ -276,8 +279,12 @@ fn other_hands() {
         Talk::new(opening()).all(shifted()).take(Event::Observed { observation, traffic: elsewhere }).look();
     assert_snapshot!("moved_by_another_hand", talk.said);
     let other = Artifact { version: "v2.5.1".into(), digest: digest('f') };
-    let recorded =
-        Event::ReleaseRecorded { artifact: other, phase: Default::default(), by: Some("ci".into()) };
+    let recorded = Event::ReleaseRecorded {
+        artifact: other,
+        phase: Default::default(),
+        by: Some("ci".into()),
+        pool: None,
+    };
     assert_snapshot!("another_release", Talk::new(opening()).all(shifted()).take(recorded).look().said);
 }
 
@@ -338,7 +345,7 @@ fn handed_over_after_calls_that_failed() {
         .take(paged(2, 1, None))
         .take(Event::CommanderSet { by: actor("ana"), standing: approver(), commander: actor("carl") })
         .take(Event::AlertResolved)
-        .take(Event::AlertFired { title: "CheckoutErrorRate is above 5 %".into() })
+        .take(Event::AlertFired { title: "CheckoutErrorRate is above 5 %".into(), since: None })
         .take(Event::RetryAsked { by: actor("carl"), standing: approver() })
         .take(Event::EffectStuck { effect: "observe".into(), detail: "unknown version 9".into() })
         .take(Event::HandedOver { by: actor("carl"), standing: approver() })

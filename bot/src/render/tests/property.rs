@@ -81,7 +81,7 @@ fn agree(talk: &Talk) -> Result<(), TestCaseError> {
     for verb in Verb::ALL {
         for candidate in [digest('b'), digest('e')] {
             let value = candidate.as_str();
-            if run.proposal.as_ref().is_some_and(|p| p.target.digest == candidate) && verb == Verb::Choose {
+            if run.target().is_some_and(|target| target.digest == candidate) && verb == Verb::Choose {
                 continue;
             }
             let Some(event) = pressed(run, verb, Some("because".into()), Some(value)) else { continue };
@@ -114,7 +114,7 @@ fn happening(n: u8, run: &Rollback) -> Event {
         }
         6 => {
             let mut survey = survey();
-            (survey.choice.chosen, survey.to) = (None, Default::default());
+            survey.choice.chosen = None;
             found(survey)
         }
         7 => {
@@ -155,9 +155,15 @@ fn happening(n: u8, run: &Rollback) -> Event {
         50 => Event::Paged { escalation: 1, target: 0, failed: Some(detail()) },
         51 => Event::AlertResolved,
         52 => Event::EffectStuck { effect: "survey".into(), detail: detail() },
-        53 => {
-            Event::ReleaseRecorded { artifact: artifact("v2.6.0", 'f'), phase: Default::default(), by: None }
-        }
+        53 => Event::ReleaseRecorded {
+            artifact: artifact("v2.6.0", 'f'),
+            phase: Default::default(),
+            by: None,
+            pool: None,
+        },
+        54 => Event::AlertFired { title: "again".into(), since: None },
+        55 => Event::SuccessorAsked { by: actor("zoe") },
+        56..=59 => Event::TimerFired { timer: Timer::ALL[usize::from(n - 51)] },
         _ => pressed(run, Verb::ALL[button], Some("because".into()), Some(digest('b').as_str()))
             .unwrap_or(Event::AlertResolved),
     }
@@ -172,7 +178,7 @@ fn onwards(run: &Rollback) -> Event {
         Phase::Fetching => present(),
         Phase::Preflight => ready(),
         Phase::Shifting { .. } => settled(),
-        Phase::Observing { .. } => seen(Some(0.001), i64::MAX, true),
+        Phase::Observing { .. } | Phase::Confirming { .. } => seen(Some(0.001), i64::MAX, true),
         _ => Event::AlertResolved,
     }
 }
@@ -190,11 +196,13 @@ proptest! {
         let mut opening = opening();
         opening.policy.approvals = approvals;
         opening.policy.pagers = pagers;
+        opening.policy.bake = 20_000;
         if undo {
             opening.kind = lastgood_core::rollback::Kind::Undo {
                 of: lastgood_core::RollbackId(41),
                 to: to("blue"),
                 artifact: Some(artifact("v2.4.1", 'b')),
+                contents: Default::default(),
             };
         }
         let mut talk = Talk::new(opening);

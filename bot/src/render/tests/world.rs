@@ -8,6 +8,7 @@ use lastgood_core::{
     inventory::{
         choice::{Candidate, Choice, Skip, Suspect},
         live::{Live, Running},
+        target::Target,
     },
     rollback::{
         Alerting, Applied, Decision, Event, Fetched, Kind, Opening, Policy, Preflighted, Refusal, Rollback,
@@ -46,11 +47,14 @@ pub fn candidate(version: &str, letter: char, skip: Option<Skip>) -> Candidate {
         'e' => vec!["amber".to_owned()],
         _ => vec![],
     };
+    let live = live();
+    let target = pools.first().and_then(|pool| Target::in_pool(&artifact(version, letter), pool, &live));
     Candidate {
         release: ReleaseId(i64::from(u32::from(letter))),
         artifact: artifact(version, letter),
         at: -26 * 60 * MIN,
-        possible: !matches!(skip, Some(Skip::SameAsCurrent | Skip::Gone | Skip::NotDeployed)),
+        possible: target.is_some(),
+        target,
         skip,
         irreversible: None,
         because: Some("it was live and quiet for 9 d".into()),
@@ -59,8 +63,8 @@ pub fn candidate(version: &str, letter: char, skip: Option<Skip>) -> Candidate {
     }
 }
 
-pub fn survey() -> Survey {
-    let live = Live {
+pub fn live() -> Live {
+    Live {
         shares: to("green"),
         pools: [
             ("amber".into(), Running::Recorded { digest: digest('e') }),
@@ -69,7 +73,11 @@ pub fn survey() -> Survey {
         ]
         .into(),
         ..Live::default()
-    };
+    }
+}
+
+pub fn survey() -> Survey {
+    let live = live();
     let candidates = vec![
         candidate("v2.4.3", 'd', Some(Skip::Unstable { why: "RB-40 rolled it back".into() })),
         candidate("v2.4.2", 'c', Some(Skip::NotDeployed)),
@@ -84,7 +92,7 @@ pub fn survey() -> Survey {
         by: Some("ci".into()),
     };
     let choice = Choice { failing: Some(failing), candidates, chosen: Some(digest('b')), notes: vec![] };
-    Survey { choice, live, to: to("blue"), drift: vec![], notes: vec![], doubt: None }
+    Survey { choice, live, made_as: None, drift: vec![], notes: vec![], doubt: None, baselines: vec![] }
 }
 
 pub fn opening() -> Opening {
@@ -102,6 +110,7 @@ pub fn opening() -> Opening {
         wanted: None,
         tried: Default::default(),
         commander: None,
+        baselines: vec![],
     }
 }
 
@@ -126,7 +135,18 @@ pub fn present() -> Event {
 }
 
 pub fn ready() -> Event {
-    Event::PreflightDone { preflight: Preflighted::Ready { before: to("green"), warnings: vec![] } }
+    Event::PreflightDone { preflight: prepared("green") }
+}
+
+/// Preflight passed, with traffic on this pool.
+pub fn prepared(pool: &str) -> Preflighted {
+    Preflighted::Ready { before: to(pool), warnings: vec![], pools: live().pools }
+}
+
+/// All traffic was read back on this pool.
+pub fn settled_on(pool: &str) -> Event {
+    let reading = ShiftReading::Settled { shares: to(pool), warnings: vec![], pools: live().pools };
+    Event::ShiftRead { reading }
 }
 
 pub fn accepted() -> Event {
@@ -134,7 +154,7 @@ pub fn accepted() -> Event {
 }
 
 pub fn settled() -> Event {
-    Event::ShiftRead { reading: ShiftReading::Settled { shares: to("blue"), warnings: vec![] } }
+    settled_on("blue")
 }
 
 pub fn seen(rate: Option<f64>, covers_from: At, healthy: bool) -> Event {

@@ -55,6 +55,7 @@ struct Case {
     must_pull: bool,
     tried: BTreeSet<Digest>,
     wanted: Option<&'static str>,
+    alert_since: Option<At>,
 }
 
 impl Case {
@@ -66,15 +67,20 @@ impl Case {
             must_pull: false,
             tried: BTreeSet::new(),
             wanted: None,
+            alert_since: None,
         }
     }
 
     fn choose(&self) -> Choice {
+        let artifacts = self.history.iter().map(|known| &known.release.artifact.digest);
+        let names = artifacts.map(|digest| (digest.clone(), digest.short().to_owned())).collect();
         choose(&Question {
             history: &self.history,
             live: &self.live,
             min_bake: 10 * MIN,
-            needs_pool: self.needs_pool,
+            routes: if self.needs_pool { Routes::Pools } else { Routes::Made(&names) },
+            alert_since: self.alert_since,
+            suspect_within: 24 * 60 * MIN,
             must_pull: self.must_pull,
             tried: &self.tried,
             wanted: self.wanted,
@@ -215,4 +221,70 @@ fn a_later_preview_of_old_bytes_does_not_hide_that_they_were_live() {
 fn what_was_never_recorded_is_still_a_suspect_and_what_is_unknown_is_not_guessed() {
     assert_eq!(Case::new("cb", "blue:c:0 green:f:100").told(), "c < unrecorded ffffffffffff; c; b");
     assert_eq!(Case::new("cb", "blue:c:0 green:?:100").told(), "- < -");
+}
+
+/// The alert began so long after the newest release but `releases`, each of which came an hour after the last.
+fn began(case: &Case, releases: usize, after: Millis) -> Option<At> {
+    Some(case.history[releases].release.at + after)
+}
+
+#[test]
+fn a_hotfix_after_the_alert_is_named_and_what_was_live_before_it_is_the_suspect() {
+    // d was live when the alert began; e was deployed against it, and did not help.
+    let mut case = Case::new("edcb", "p:e:100");
+    case.alert_since = began(&case, 1, 2 * MIN);
+    assert_eq!(case.told(), "c < d; c; b");
+    let choice = case.choose();
+    assert!(choice.notes[0].contains("e was deployed 58 min after the alert began"), "{:?}", choice.notes);
+    // Also while it is only a canary beside the suspect.
+    let mut canary = Case::new("edcb", "stable:d:95 canary:e:5");
+    canary.history[0].release.phase = Phase::Canary;
+    canary.alert_since = began(&canary, 1, 2 * MIN);
+    assert_eq!(canary.told(), "c < d; c; b");
+    assert_eq!(canary.choose().failing.unwrap().share, 95);
+}
+
+#[test]
+fn a_record_that_comes_a_little_late_is_still_the_suspects_own() {
+    let mut case = Case::new("dcb", "p:d:100");
+    case.alert_since = Some(case.history[0].release.at - 9 * MIN);
+    assert_eq!(case.told(), "c < d; c; b");
+    case.alert_since = Some(case.history[0].release.at - 11 * MIN);
+    assert_eq!(case.told(), "b < c; b", "later than that it is a release of its own");
+    // Where nothing else was released for long, it is nevertheless the likeliest.
+    case.history[1].release.at -= 30 * 60 * MIN;
+    case.history[2].release.at -= 30 * 60 * MIN;
+    assert_eq!(case.told(), "c < d; c; b");
+}
+
+#[test]
+fn a_preview_and_a_rollback_of_ours_date_no_suspect() {
+    let mut previewed = Case::new("ddc", "p:d:100");
+    previewed.history[1].release.phase = Phase::Preview;
+    let live_since = previewed.history[0].release.at;
+    assert_eq!(previewed.choose().failing.unwrap().since, Some(live_since));
+    let mut newest_is_preview = Case::new("ddc", "p:d:100");
+    newest_is_preview.history[0].release.phase = Phase::Preview;
+    let live_since = newest_is_preview.history[1].release.at;
+    assert_eq!(newest_is_preview.choose().failing.unwrap().since, Some(live_since));
+    // b was brought back by a rollback of c: it was released long before.
+    let mut back = Case::new("bcba", "p:b:100");
+    back.history[0].release.origin = Origin::Rollback;
+    let released = back.history[2].release.at;
+    assert_eq!(back.told(), "a < b; a");
+    assert_eq!(back.choose().failing.unwrap().since, Some(released));
+}
+
+#[test]
+fn a_target_has_the_routing_that_serves_it() {
+    let choice = Case { needs_pool: true, ..Case::new("dcb", "blue:c:0 green:d:100 red:b:0") }.choose();
+    let pools: Vec<_> =
+        choice.candidates.iter().map(|c| c.target.as_ref().map(|target| target.routing().clone())).collect();
+    let all =
+        |pool: &str| ["blue", "green", "red"].map(|p| (p.to_owned(), if p == pool { 100 } else { 0 })).into();
+    assert_eq!(pools, [Some(all("blue")), Some(all("red"))]);
+    let made = Case::new("dcb", "dddddddddddd:d:100").choose();
+    let [Some(c), Some(b)] = [0, 1].map(|at| made.candidates[at].target.clone()) else { panic!("{made:?}") };
+    assert_eq!((c.routing()["cccccccccccc"], c.routing()["dddddddddddd"]), (100, 0));
+    assert_eq!((b.routing()["bbbbbbbbbbbb"], b.routing().get("cccccccccccc")), (100, None));
 }

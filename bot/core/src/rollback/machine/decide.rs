@@ -100,7 +100,7 @@ impl Work {
             self.state.commander = self.state.approvals.first().cloned();
         }
         self.enter(Phase::Deciding);
-        self.ask(Effect::Reread, 0);
+        self.ask_step(Effect::Reread);
     }
 
     pub(super) fn rejected(
@@ -124,13 +124,9 @@ impl Work {
             return Err(self.stale("decision"));
         }
         match decision {
-            Decision::Unchanged => self.go(),
+            // What was approved is there already, whoever did it: it is still to be proven, and watched.
+            Decision::Unchanged | Decision::AlreadyThere => self.go(),
             Decision::Changed { what } => self.propose_anew(what.clone()),
-            // A retry of this very run: its own move came through after all, and is still to be proven.
-            Decision::AlreadyThere if self.state.before.is_some() => self.go(),
-            Decision::AlreadyThere => self.end(End::Superseded {
-                reason: "all traffic is on the target already: somebody else was faster".into(),
-            }),
             Decision::FailingUnreadable { detail } => self.one_more_click(detail),
             Decision::RouterUnreadable { detail } => {
                 self.escalate(Why::RouterUnreadable { detail: detail.clone() });
@@ -146,6 +142,7 @@ impl Work {
         self.open_incident();
         if let (true, Some(failing)) = (self.blames(), self.state.failing().cloned()) {
             self.state.marked = true;
+            self.state.marks.insert(failing.artifact.digest.clone());
             let why = format!("{} rolls it back", self.state.id);
             self.changes.push(Change::MarkUnstable { artifact: failing.artifact, why, provisional: true });
         }
@@ -153,7 +150,7 @@ impl Work {
             return self.escalate(Why::NoCandidate { detail: "the proposal has no target".into() });
         };
         self.enter(Phase::Fetching);
-        self.ask(Effect::Fetch { digest }, 0);
+        self.ask_step(Effect::Fetch { digest });
     }
 
     /// What can't be read is not "changed": it costs one more click, with the same people.

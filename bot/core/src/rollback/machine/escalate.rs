@@ -9,7 +9,10 @@ use super::{
     },
     Taken, Work,
 };
-use crate::{Actor, RollbackId};
+use crate::{Actor, Millis, RollbackId};
+
+/// How long after its end a run can be undone: what was there before is hardly what anybody wants back after that.
+const UNDO_WITHIN: Millis = 24 * 3_600_000;
 
 impl Work {
     /// Stops all work, waits for a person, and rings.
@@ -59,7 +62,7 @@ impl Work {
             Phase::Preflight => &["preflight"],
             Phase::Shifting { .. } => &["apply", "read_shift"],
             Phase::Holding { .. } => &["watch"],
-            Phase::Observing { .. } => &["observe"],
+            Phase::Observing { .. } | Phase::Confirming { .. } => &["observe"],
             Phase::Stopping { .. } => &["read_traffic"],
             Phase::Proposed { .. } | Phase::Escalated { .. } | Phase::Ended { .. } => &[],
         }
@@ -81,7 +84,9 @@ impl Work {
         // An instance that was left out may be back; if it is not, somebody says so again.
         self.state.without.clear();
         match why {
-            Why::NotRecovered { .. } => self.observe(),
+            Why::NotRecovered { .. } | Why::Relapsed { .. } | Why::AlertStillFiring { .. } => self.observe(),
+            // Nobody voted for what runs there now.
+            Why::OtherBytes { .. } => self.survey(),
             Why::Stuck { effect, .. } if effect == "observe" => self.observe(),
             _ if self.state.approved_at.is_none() => self.survey(),
             _ if self.state.moved => self.preflight(),
@@ -104,9 +109,9 @@ impl Work {
 
     pub(super) fn undo_asked(&mut self, by: &Actor, standing: &Standing, reason: Option<&str>) -> Taken {
         let offered = match &self.state.phase {
-            Phase::Escalated { .. } => true,
+            Phase::Escalated { .. } | Phase::Confirming { .. } => true,
             Phase::Ended { end } => {
-                matches!(end, End::Recovered | End::HandedOver { .. } | End::Stopped { .. })
+                matches!(end, End::Recovered | End::HandedOver { .. } | End::Unattended | End::Stopped { .. })
             }
             _ => false,
         };
@@ -114,6 +119,12 @@ impl Work {
             return Err(self.illegal("undo comes after the shift; “stop” works now"));
         }
         self.needs_charge(by, standing)?;
+        if let Some(ended) = self.state.ended_at.filter(|ended| self.at.saturating_sub(*ended) > UNDO_WITHIN)
+        {
+            let ago = crate::words::spell(self.at.saturating_sub(ended));
+            let text = format!("it ended {ago} ago, too long for an undo: ask for a rollback, or deploy");
+            return Err(self.illegal(&text));
+        }
         let (true, Some(to)) = (self.state.moved, self.state.before.clone()) else {
             return Err(self.illegal("there is nothing to undo: no traffic was moved"));
         };
@@ -131,7 +142,8 @@ impl Work {
         if self.state.active() {
             self.end(End::Superseded { reason: format!("{by} asked to undo it") });
         }
-        self.changes.push(Change::OpenLinked { linked: Linked::Undo { to, artifact } });
+        let contents = self.state.contents_before.clone();
+        self.changes.push(Change::OpenLinked { linked: Linked::Undo { to, artifact, contents } });
         Ok(())
     }
 
@@ -183,6 +195,11 @@ impl std::fmt::Display for Why {
             }
             Self::NotRecovered { .. } => {
                 f.write_str("traffic is on the target, and the service has not recovered")
+            }
+            Self::Relapsed { detail } => write!(f, "the service had recovered, and is bad again: {detail}"),
+            Self::AlertStillFiring { detail } => write!(f, "the alert is still firing: {detail}"),
+            Self::OtherBytes { detail, .. } => {
+                write!(f, "the target's pool runs other bytes than were approved: {detail}")
             }
             Self::MovedByAnotherHand { detail, .. } => {
                 write!(f, "traffic was moved by another hand: {detail}")

@@ -1,6 +1,8 @@
 //! The transition function. It is total: every state answers every event, by a step or by a refusal that a person can
 //! read. One file per stretch of the way; what holds in every state is here.
 
+mod attend;
+mod confirm;
 mod decide;
 mod escalate;
 mod observe;
@@ -9,13 +11,15 @@ mod propose;
 mod shift;
 mod steps;
 
+use std::collections::BTreeSet;
+
 use super::{
     effect::{Change, Effect, Request, Timer},
     event::{Event, Opening, Standing},
     refusal::Refusal,
     state::{End, Kind, Phase, Rollback, Why},
 };
-use crate::{Actor, At, Millis};
+use crate::{Actor, At, Digest, Millis, inventory::live::Contents};
 
 /// What an event leads to.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,13 +63,18 @@ pub fn open(opening: &Opening) -> Step {
         approved_at: None,
         without: vec![],
         before: None,
+        contents_before: Contents::new(),
         moved: false,
         shares: None,
         warnings: vec![],
+        baselines: opening.baselines.clone(),
+        overdue: false,
+        reminded: false,
         commander: opening.commander.clone(),
         pages: vec![],
         incident: false,
         marked: false,
+        marks: BTreeSet::new(),
         ended_at: None,
     };
     let mut work = Work { state, changes: vec![], effects: vec![], at: opening.at };
@@ -96,7 +105,7 @@ impl Work {
     fn take(&mut self, event: &Event) -> Taken {
         match event {
             Event::Opened(_) => Err(self.illegal("opened already")),
-            Event::AlertFired { title } => self.alert_fired(title),
+            Event::AlertFired { title, since } => self.alert_fired(title, since.unwrap_or(self.at)),
             Event::AlertResolved => self.alert_resolved(),
             Event::CommanderSet { by, standing, commander } => self.commander_set(by, standing, commander),
             Event::PageAsked { by } => self.page_asked(by),
@@ -108,7 +117,10 @@ impl Work {
             Event::UndoAsked { by, standing, reason } => self.undo_asked(by, standing, reason.as_deref()),
             Event::Undone { by } => self.undone(*by),
             Event::EffectStuck { effect, detail } => self.stuck(effect, detail),
-            Event::ReleaseRecorded { artifact, by, .. } => self.release_recorded(artifact, by.as_deref()),
+            Event::ReleaseRecorded { artifact, by, pool, .. } => {
+                self.release_recorded(artifact, pool.as_deref(), by.as_deref())
+            }
+            Event::SuccessorAsked { by } => self.successor_asked(by),
             Event::StopAsked { by, standing } => self.stop_asked(by, standing),
             Event::Surveyed { found } => self.surveyed(found),
             Event::Approved { by, standing, revision, confirmed, reason } => {
@@ -144,39 +156,44 @@ impl Work {
             (Timer::Shift, Phase::Shifting { .. }) => self.shift_overdue(),
             (Timer::Shift, Phase::Holding { .. }) => self.hold_overdue(),
             (Timer::Recover, Phase::Observing { .. }) => self.recover_overdue(),
+            (Timer::Confirm, Phase::Confirming { .. }) => self.confirm_due(),
+            (Timer::Step, _) => self.step_overdue(),
+            (Timer::Act, Phase::Escalated { .. }) => self.act_overdue(),
+            (Timer::Idle, Phase::Escalated { .. }) => self.idle_for_long(),
             _ => Err(self.stale("timer")),
         }
     }
 
     // What is around a run.
 
-    fn alert_fired(&mut self, title: &str) -> Taken {
+    fn alert_fired(&mut self, title: &str, since: At) -> Taken {
         let at = self.at;
         let fired_before = self.state.alert_firing();
         let alert = self.state.alert.get_or_insert_with(|| super::state::Alerting {
             title: title.to_owned(),
-            since: at,
+            since: since.min(at),
             firing: true,
         });
         alert.firing = true;
         match &self.state.phase {
             // The wait for an answer counts from here: while nothing fired, nobody had to answer.
             Phase::Surveying | Phase::Proposed { .. } if !fired_before => self.await_answer(),
-            // It needed a person, quietly, as long as nothing was on fire.
-            Phase::Escalated { why } if self.state.pages.is_empty() => {
-                let why = why.to_string();
-                self.ring(&why);
+            Phase::Escalated { .. } => self.alerted_again(title),
+            Phase::Confirming { recovered_at, .. } if since > *recovered_at => {
+                self.escalate(Why::Relapsed { detail: format!("a new alert fires: {title}") });
             }
             _ => {}
         }
         Ok(())
     }
 
-    /// It is said on the card; it never approves, ends or proves anything: traffic may merely have stopped.
+    /// It is said on the card; it never approves or proves anything: traffic may merely have stopped. What waits for nothing
+    /// else is looked at once more.
     fn alert_resolved(&mut self) -> Taken {
         if let Some(alert) = &mut self.state.alert {
             alert.firing = false;
         }
+        self.look_when_alert_ends();
         Ok(())
     }
 
@@ -187,9 +204,13 @@ impl Work {
         Ok(())
     }
 
-    fn release_recorded(&mut self, artifact: &crate::Artifact, by: Option<&str>) -> Taken {
-        if self.state.target().is_some_and(|target| target.digest == artifact.digest) {
-            // The pipeline tells of what this run does.
+    fn release_recorded(
+        &mut self,
+        artifact: &crate::Artifact,
+        pool: Option<&str>,
+        by: Option<&str>,
+    ) -> Taken {
+        if self.is_own(&artifact.digest, pool) {
             return Ok(());
         }
         match self.state.phase {
@@ -210,6 +231,10 @@ impl Work {
                 self.escalate(Why::AnotherRelease { artifact: artifact.clone(), by: by.map(str::to_owned) });
                 Ok(())
             }
+            Phase::Confirming { .. } => {
+                self.replaced_while_confirming(artifact, by);
+                Ok(())
+            }
             Phase::Stopping { .. } | Phase::Escalated { .. } => {
                 // Whoever decides what happens next has to know.
                 self.state.warnings.push(format!("{artifact} was recorded as deployed meanwhile"));
@@ -219,17 +244,32 @@ impl Work {
         }
     }
 
+    /// What a pipeline tells late, and perhaps twice, of what this run is about: the target, and what fails where it was. The
+    /// failing bytes in a pool of the target are another matter.
+    fn is_own(&self, digest: &Digest, pool: Option<&str>) -> bool {
+        let Some(target) = self.state.goal() else {
+            return self.state.failing().is_some_and(|failing| failing.artifact.digest == *digest);
+        };
+        let into_target = pool.is_some_and(|pool| target.contents().contains_key(pool));
+        let fails = self.state.failing().is_some_and(|failing| failing.artifact.digest == *digest);
+        target.artifact().digest == *digest || (fails && !into_target)
+    }
+
     // Building blocks.
 
     /// Enters a phase: what the old one still had under way is called off first.
     fn enter(&mut self, phase: Phase) {
-        for timer in [Timer::Expiry, Timer::Shift, Timer::Recover] {
+        for timer in Timer::ALL.into_iter().filter(|timer| timer.is_of_one_phase()) {
             self.changes.push(Change::ClearTimer { timer });
         }
+        self.state.overdue = false;
         let waits = |phase: &Phase| matches!(phase, Phase::Surveying | Phase::Proposed { .. });
         let (waited, waiting) = (waits(&self.state.phase), waits(&phase));
         self.changes.push(Change::CancelWork);
         self.state.phase = phase;
+        if matches!(self.state.phase, Phase::Escalated { .. }) {
+            self.timer(Timer::Idle, attend::IDLE);
+        }
         if !waiting {
             self.changes.push(Change::ClearTimer { timer: Timer::Answer });
         } else if !waited && self.state.alert_firing() {
@@ -256,22 +296,26 @@ impl Work {
         self.state.approvals.clear();
         self.state.approved_at = None;
         self.state.without.clear();
-        // Nothing moved, or was read back as unmoved: the way back starts from what this survey finds.
-        self.state.before = None;
+        if !self.state.moved {
+            // Or it was read back as unmoved: the way back starts from what this survey finds.
+            self.state.before = None;
+            self.state.contents_before.clear();
+        }
         self.enter(Phase::Surveying);
-        self.ask(Effect::Survey { revision: self.state.revision }, 0);
+        self.ask_step(Effect::Survey { revision: self.state.revision });
     }
 
     /// A new proposal instead of the present one, before anything moved.
     fn propose_anew(&mut self, reason: String) {
         self.state.superseded = Some(reason);
-        self.lift_mark();
+        if !self.state.moved {
+            self.lift_mark();
+        }
         self.survey();
     }
 
     fn lift_mark(&mut self) {
-        let failing = self.state.failing().map(|failing| failing.artifact.digest.clone());
-        if let (true, Some(digest)) = (self.state.marked, failing) {
+        for digest in std::mem::take(&mut self.state.marks) {
             self.changes.push(Change::LiftMark { digest });
         }
         self.state.marked = false;
@@ -323,6 +367,9 @@ impl Work {
                 format!("{id} is shifting traffic in steps, and waits before the next one")
             }
             Phase::Observing { .. } => format!("{id} has shifted traffic and is watching health"),
+            Phase::Confirming { .. } => {
+                format!("{id} has recovered, and is watched until it is known to be stable")
+            }
             Phase::Stopping { by, .. } => format!("{id} was stopped by {by}; traffic is being read"),
             Phase::Escalated { .. } => format!("{id} waits for a person's decision"),
             Phase::Ended { end: End::Rejected { by, .. } } => format!("{id} was rejected by {by}"),

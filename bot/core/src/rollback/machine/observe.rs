@@ -4,13 +4,14 @@ use super::{
     super::{
         effect::{Change, Effect, Timer},
         event::TrafficNow,
-        state::{End, Phase, Why},
+        state::{Phase, Why},
     },
     Taken, Work,
+    attend::LAST_LOOK_WITHIN,
 };
 use crate::{
     At, Millis,
-    verdict::{self, Observation, Quality, Series},
+    verdict::{self, Observation, Quality, Series, Verdict},
 };
 
 impl Work {
@@ -28,13 +29,16 @@ impl Work {
         self.look(since, 0);
     }
 
-    fn look(&mut self, since: At, after: Millis) {
-        let Some(to) = self.state.proposal.as_ref().map(|p| p.to.clone()) else { return };
+    pub(super) fn look(&mut self, since: At, after: Millis) {
+        let Some(to) = self.state.goal().map(|target| target.routing().clone()) else { return };
         let failing_since = self.state.failing().and_then(|f| f.since);
         self.ask(Effect::Observe { since, to, failing_since }, after);
     }
 
     pub(super) fn observed(&mut self, seen: &Observation, traffic: &TrafficNow) -> Taken {
+        if matches!(self.state.phase, Phase::Confirming { .. }) {
+            return self.confirmed(seen, traffic);
+        }
         let Phase::Observing { since, series, overdue, .. } = &self.state.phase else {
             return Err(self.stale("observation"));
         };
@@ -54,27 +58,20 @@ impl Work {
             quality = Quality::NoData;
         }
         series.add(quality, self.at);
-        let recovered = series.recovered(self.state.policy.good_in_a_row);
+        // Health checks alone can't tell that what people suffer from is over: only the alert can.
+        let proven = !seen.metrics.is_empty() || !self.state.alert_firing();
+        let recovered = proven && series.recovered(self.state.policy.good_in_a_row);
         let verdict = series.at_deadline();
         let last = Box::new(seen.clone());
         self.state.phase = Phase::Observing { since, series, last, overdue, unreadable };
         if recovered {
-            self.recovered();
+            self.recovered(since, seen);
         } else if overdue {
             self.escalate(Why::NotRecovered { verdict });
         } else {
             self.look(since, self.state.policy.every);
         }
         Ok(())
-    }
-
-    fn recovered(&mut self) {
-        if let (true, Some(failing)) = (self.blames(), self.state.failing().cloned()) {
-            let why = format!("{} rolled it back, and {} recovered", self.state.id, self.state.service);
-            self.state.marked = true;
-            self.changes.push(Change::MarkUnstable { artifact: failing.artifact, why, provisional: false });
-        }
-        self.end(End::Recovered);
     }
 
     /// After a downtime the deadline may be long past, with nobody having looked: it counts only after a fresh look.
@@ -86,10 +83,13 @@ impl Work {
         if series.last_at.is_some_and(|last| self.at.saturating_sub(last) <= fresh_within) {
             let verdict = series.at_deadline();
             self.escalate(Why::NotRecovered { verdict });
+        } else if *overdue {
+            self.escalate(Why::NotRecovered { verdict: Verdict::NoData });
         } else {
             *overdue = true;
             let since = *since;
             self.changes.push(Change::CancelWork);
+            self.timer(Timer::Recover, LAST_LOOK_WITHIN);
             self.look(since, 0);
         }
         Ok(())

@@ -14,8 +14,10 @@ use crate::{
     Actor, Artifact, Digest, Shares,
     inventory::{
         choice::{Candidate, Caveat},
-        live::{Live, all_to},
+        live::Live,
+        target::Target,
     },
+    verdict::{Baseline, DOUBTFUL_BASELINE},
 };
 
 impl Work {
@@ -32,27 +34,37 @@ impl Work {
         };
         self.state.shares = Some(survey.live.shares.clone());
         self.state.revision += 1;
-        let target = self.target_of(survey);
-        let proposal = self.proposal(survey, target.clone());
-        if target.is_none() {
-            let detail = no_candidate(survey, self.state.wanted.as_deref());
-            // Kept for its candidates: a person may still choose one that was skipped.
-            self.state.proposal = proposal.map(|p| Proposal { to: Shares::new(), ..p });
-            self.escalate_if_wanted(Why::NoCandidate { detail }, self.state.alert_firing());
-            return Ok(());
+        if self.state.baselines.is_empty() {
+            self.state.baselines.clone_from(&survey.baselines);
         }
-        self.state.proposal = proposal;
+        let target = self.target_of(survey);
+        // Without a target it is kept for its candidates: a person may still choose one that was skipped.
+        self.state.proposal = self.proposal(survey, target.as_ref().ok().cloned());
+        let target = match target {
+            Ok(target) => target,
+            Err(detail) => {
+                self.escalate_if_wanted(Why::NoCandidate { detail }, self.state.alert_firing());
+                return Ok(());
+            }
+        };
         // The same routing may still serve other bytes, where the target replaces them in place.
-        let serves_only_it =
-            survey.live.set().keys().all(|digest| Some(*digest) == target.as_ref().map(|t| &t.digest));
+        let serves_only_it = survey.live.set().keys().all(|digest| *digest == &target.artifact().digest);
         if self.state.is_there(&survey.live.shares) && serves_only_it {
-            self.end(End::Superseded {
-                reason: "all traffic is on the target already: nothing to shift".into(),
-            });
+            self.there_already(target.artifact());
             return Ok(());
         }
         self.put_to_vote();
         Ok(())
+    }
+
+    /// Nothing to shift. While the alert fires that helps nobody, and must not end in silence.
+    fn there_already(&mut self, target: &Artifact) {
+        let reason = format!("all traffic is on {target} already: nothing to shift");
+        if self.state.alert_firing() {
+            self.escalate(Why::NoCandidate { detail: reason });
+        } else {
+            self.end(End::Superseded { reason });
+        }
     }
 
     /// Without an alert there is a person who asked and who reads the answer; nobody has to be woken for it.
@@ -60,28 +72,42 @@ impl Work {
         if page { self.escalate(why) } else { self.enter(Phase::Escalated { why }) }
     }
 
-    fn target_of(&self, survey: &Survey) -> Option<Artifact> {
-        if let Kind::Undo { artifact, to, .. } = &self.state.kind {
-            return artifact.clone().or_else(|| held_by_most_of(to, &survey.live));
+    /// Where it goes, or why there is nowhere to go.
+    fn target_of(&self, survey: &Survey) -> Result<Target, String> {
+        if let Kind::Undo { of, to, artifact, contents } = &self.state.kind {
+            let unknown = || format!("what ran before {of} is not known: deploy it by hand");
+            let artifact =
+                artifact.clone().or_else(|| held_by_most_of(to, &survey.live)).ok_or_else(unknown)?;
+            if let Some(name) = &survey.made_as {
+                // What rolls ends whole: where it was found half way, it can't be left there again.
+                return Ok(Target::made(&artifact, name, &survey.live));
+            }
+            return Target::found_before(artifact, to.clone(), contents, &survey.live)
+                .map_err(|changed| format!("what was live before {of} is not there any more: {changed}"));
         }
-        let chosen = survey.choice.chosen.as_ref()?;
-        survey.choice.candidates.iter().find(|c| c.artifact.digest == *chosen).map(|c| c.artifact.clone())
+        let chosen = survey.choice.chosen.as_ref().and_then(|chosen| {
+            let of = |candidate: &&Candidate| candidate.artifact.digest == *chosen;
+            survey.choice.candidates.iter().find(of)?.target.clone()
+        });
+        chosen.ok_or_else(|| no_candidate(survey, self.state.wanted.as_deref()))
     }
 
-    fn proposal(&self, survey: &Survey, target: Option<Artifact>) -> Option<Proposal> {
+    fn proposal(&self, survey: &Survey, target: Option<Target>) -> Option<Proposal> {
         let failing = survey.choice.failing.clone();
-        let nowhere = failing.as_ref().map(|f| f.artifact.clone());
-        let target = target.or(nowhere)?;
+        if target.is_none() && failing.is_none() {
+            return None;
+        }
         let candidates = survey.choice.candidates.clone();
         let mut caveats: Vec<Caveat> =
             survey.drift.iter().map(|text| Caveat { text: text.clone(), needs_reason: false }).collect();
+        caveats.extend(self.state.baselines.iter().filter_map(doubtful_baseline));
+        let digest = target.as_ref().map(|target| &target.artifact().digest);
         caveats.extend(
-            candidates.iter().filter(|c| c.artifact.digest == target.digest).flat_map(Candidate::caveats),
+            candidates.iter().filter(|c| Some(&c.artifact.digest) == digest).flat_map(Candidate::caveats),
         );
         Some(Proposal {
             failing,
             target,
-            to: survey.to.clone(),
             live: survey.live.clone(),
             candidates,
             caveats,
@@ -131,29 +157,27 @@ impl Work {
         let Some(candidate) = proposal.candidates.iter().find(named).cloned() else {
             return Err(self.illegal("that version is none of the candidates; ask again with its digest"));
         };
-        if !candidate.possible {
-            let why = candidate
-                .skip
-                .as_ref()
-                .map_or_else(|| "it is in no pool now".to_owned(), ToString::to_string);
-            return Err(self.illegal(&format!("{} can't be the target: {why}", candidate.artifact)));
-        }
-        match candidate.pools.first() {
-            Some(pool) => proposal.to = all_to(pool, &proposal.live.shares),
-            // Replaced in place: the routing stays. There was none to propose when no candidate was found.
-            None if proposal.to.is_empty() => proposal.to = proposal.live.shares.clone(),
-            None => {}
-        }
+        let target = match &candidate.target {
+            Some(target) if candidate.possible => target.clone(),
+            _ => {
+                let why = candidate
+                    .skip
+                    .as_ref()
+                    .map_or_else(|| "it is in no pool now".to_owned(), ToString::to_string);
+                return Err(self.illegal(&format!("{} can't be the target: {why}", candidate.artifact)));
+            }
+        };
         // What was said of the old target goes; that things are not what they seem stays true.
+        let old = proposal.target.as_ref().map(|target| target.artifact().digest.clone());
         let of_old: Vec<_> = proposal
             .candidates
             .iter()
-            .filter(|c| c.artifact.digest == proposal.target.digest)
+            .filter(|c| Some(&c.artifact.digest) == old.as_ref())
             .flat_map(Candidate::caveats)
             .collect();
         proposal.caveats.retain(|caveat| !of_old.contains(caveat));
         proposal.caveats.extend(candidate.caveats());
-        proposal.target = candidate.artifact;
+        proposal.target = Some(target);
         proposal.expires_at = self.at.saturating_add(self.state.policy.expires_after);
         // Choosing is a decision about the doubt, too; and votes were for another target.
         proposal.doubt = None;
@@ -212,6 +236,17 @@ fn held_by_most_of(to: &Shares, live: &Live) -> Option<Artifact> {
     let (pool, _) = to.iter().filter(|(_, share)| **share > 0).max_by_key(|(_, share)| **share)?;
     let digest = live.pools.get(pool)?.digest()?.clone();
     Some(Artifact { version: format!("unrecorded {}", digest.short()), digest })
+}
+
+/// What was bad before the trouble can't tell when it is over.
+fn doubtful_baseline(baseline: &Baseline) -> Option<Caveat> {
+    let rate = baseline.rate.filter(|rate| *rate > DOUBTFUL_BASELINE)?;
+    let text = format!(
+        "{}: {:.0} % before the trouble counts as normal, so its recovery says little",
+        baseline.metric,
+        rate * 100.0
+    );
+    Some(Caveat { text, needs_reason: false })
 }
 
 fn no_candidate(survey: &Survey, wanted: Option<&str>) -> String {

@@ -1,5 +1,7 @@
 //! Fetch, preflight, shift, stop. Only what was read back is believed.
 
+use std::collections::BTreeMap;
+
 use super::{
     super::{
         effect::{Change, Effect, Timer},
@@ -9,8 +11,13 @@ use super::{
         state::{End, Kind, Phase, Sent, Why},
     },
     Taken, Work,
+    attend::LAST_LOOK_WITHIN,
 };
-use crate::{Actor, Digest, Shares, inventory::live::near};
+use crate::{
+    Actor, Digest, Shares,
+    inventory::live::{Contents, Live, Running, near},
+    words::spell,
+};
 
 /// How often one move is asked for before a person has to look.
 const MAX_APPLIES: u32 = 3;
@@ -32,14 +39,20 @@ impl Work {
     }
 
     fn wanted(&self) -> Option<(Shares, Digest)> {
-        self.state.proposal.as_ref().map(|p| (p.to.clone(), p.target.digest.clone()))
+        self.state.goal().map(|target| (target.routing().clone(), target.artifact().digest.clone()))
     }
 
     pub(super) fn preflight(&mut self) {
-        let Some((to, digest)) = self.wanted() else { return };
         self.enter(Phase::Preflight);
+        if let Some(effect) = self.preflight_effect() {
+            self.ask_step(effect);
+        }
+    }
+
+    pub(super) fn preflight_effect(&self) -> Option<Effect> {
+        let (to, digest) = self.wanted()?;
         let first = self.leg(&to);
-        self.ask(Effect::Preflight { to, digest, without: self.state.without.clone(), first }, 0);
+        Some(Effect::Preflight { to, digest, without: self.state.without.clone(), first })
     }
 
     pub(super) fn preflight_done(&mut self, preflight: &Preflighted) -> Taken {
@@ -47,27 +60,28 @@ impl Work {
             return Err(self.stale("preflight"));
         }
         match preflight {
-            Preflighted::Ready { before, .. } if self.moved_since_the_vote(before) => {
-                let live = crate::inventory::live::Live { shares: before.clone(), ..Default::default() };
-                self.propose_anew(format!("traffic moved meanwhile: {}", live.describe()));
+            Preflighted::Ready { before, pools, .. }
+                if self.changed_since_the_vote(before, pools).is_some() =>
+            {
+                let what = self.changed_since_the_vote(before, pools).unwrap_or_default();
+                self.void_the_vote(before, what);
             }
-            Preflighted::Ready { before, warnings } => {
+            Preflighted::Ready { before, warnings, pools } => {
                 self.state.shares = Some(before.clone());
-                // The way back is kept before the first change, and a retry must not overwrite it.
-                self.state.before.get_or_insert_with(|| before.clone());
+                self.keep_the_way_back(before, contents(pools));
                 for warning in warnings {
                     self.warn_once(warning);
                 }
                 self.next_step();
             }
-            // Asked for before, by this run: its own move, which is still to be proven.
-            Preflighted::AlreadyThere if self.state.before.is_some() => {
+            // By this run's own request, or by somebody who was faster: it is still to be proven, and then watched.
+            Preflighted::AlreadyThere => {
+                if let Some(live) = self.state.proposal.as_ref().map(|proposal| proposal.live.clone()) {
+                    self.keep_the_way_back(&live.shares, live.contents());
+                }
                 self.state.shares = self.wanted().map(|(to, _)| to);
                 self.next_step();
             }
-            Preflighted::AlreadyThere => self.end(End::Superseded {
-                reason: "all traffic is on the target already: somebody else was faster".into(),
-            }),
             Preflighted::Refused { reasons } => {
                 self.escalate(Why::PreflightRefused { reasons: reasons.clone() })
             }
@@ -77,11 +91,39 @@ impl Work {
         Ok(())
     }
 
-    /// Between the decision's last reading and the first change somebody else may have been at it. A run that has moved
-    /// traffic itself is past that.
-    fn moved_since_the_vote(&self, now: &Shares) -> bool {
-        let voted_on = self.state.proposal.as_ref();
-        !self.state.moved && voted_on.is_some_and(|proposal| proposal.live.moved(now, &proposal.to))
+    /// Between the decision's last reading and the first change somebody else may have been at it: at the routing, which a
+    /// run that has moved traffic itself is past, or at what the target's pools run, which must be what was voted for.
+    fn changed_since_the_vote(&self, now: &Shares, pools: &BTreeMap<String, Running>) -> Option<String> {
+        let proposal = self.state.proposal.as_ref()?;
+        let target = proposal.target.as_ref()?;
+        if !self.state.moved && proposal.live.has_newcomer(now, target.routing()) {
+            let live = Live { shares: now.clone(), ..Default::default() };
+            return Some(format!("traffic moved meanwhile: {}", live.describe()));
+        }
+        target.differs_from(|pool| pools.get(pool))
+    }
+
+    /// Nothing is moved to what nobody voted for.
+    fn void_the_vote(&mut self, shares: &Shares, what: String) {
+        self.state.shares = Some(shares.clone());
+        if self.state.moved {
+            self.escalate(Why::OtherBytes { shares: shares.clone(), detail: what });
+        } else {
+            self.propose_anew(what);
+        }
+    }
+
+    /// Before the first change; a retry must not overwrite it.
+    fn keep_the_way_back(&mut self, before: &Shares, mut contents: Contents) {
+        if self.state.before.is_some() {
+            return;
+        }
+        self.state.before = Some(before.clone());
+        // What could not be read again is as it was when it was voted on.
+        for (pool, digest) in self.state.proposal.iter().flat_map(|proposal| proposal.live.contents()) {
+            contents.entry(pool).or_insert(digest);
+        }
+        self.state.contents_before = contents;
     }
 
     /// The next routing on the way, or the last one once more when there is no way left to go.
@@ -157,10 +199,15 @@ impl Work {
                 // Settled somewhere else. Asking again would be a fight with whoever put it there.
                 self.not_shifted(shares, "the router settled on another routing", &sent);
             }
-            ShiftReading::Settled { shares, warnings } => {
+            ShiftReading::Settled { shares, warnings, pools } => {
                 self.state.shares = Some(shares.clone());
                 for warning in warnings {
                     self.warn_once(warning);
+                }
+                let other = self.state.goal().and_then(|target| target.differs_from(|pool| pools.get(pool)));
+                if let Some(detail) = other {
+                    self.escalate(Why::OtherBytes { shares: shares.clone(), detail });
+                    return Ok(());
                 }
                 if leg.is_some() { self.hold() } else { self.verified(shares) }
             }
@@ -232,18 +279,29 @@ impl Work {
 
     /// Time is up: one fresh look decides.
     pub(super) fn shift_overdue(&mut self) -> Taken {
-        if let Phase::Shifting { overdue, .. } = &mut self.state.phase {
-            *overdue = true;
+        if let Phase::Shifting { overdue, .. } = &mut self.state.phase
+            && std::mem::replace(overdue, true)
+        {
+            return self.nobody_can_tell();
         }
         self.changes.push(Change::CancelWork);
+        self.timer(Timer::Shift, LAST_LOOK_WITHIN);
         self.read_shift(true);
+        Ok(())
+    }
+
+    /// The look that was to decide did not come back.
+    pub(super) fn nobody_can_tell(&mut self) -> Taken {
+        let detail = format!("the last reading did not come back within {}", spell(LAST_LOOK_WITHIN));
+        self.escalate(Why::OutcomeUnknown { detail });
         Ok(())
     }
 
     pub(super) fn stop_asked(&mut self, by: &Actor, standing: &Standing) -> Taken {
         self.needs_charge(by, standing)?;
         match self.state.phase {
-            Phase::Surveying | Phase::Proposed { .. } => {
+            // Nothing is under way that would have to be looked at; the service is as it was, or well.
+            Phase::Surveying | Phase::Proposed { .. } | Phase::Confirming { .. } => {
                 self.end(End::Stopped { by: by.clone() });
                 Ok(())
             }
@@ -260,7 +318,7 @@ impl Work {
                     _ => false,
                 };
                 self.enter(Phase::Stopping { by: by.clone(), taken });
-                self.ask(Effect::ReadTraffic, 0);
+                self.ask_step(Effect::ReadTraffic);
                 Ok(())
             }
             Phase::Stopping { .. } | Phase::Escalated { .. } | Phase::Ended { .. } => {
@@ -307,4 +365,9 @@ impl Work {
         self.preflight();
         Ok(())
     }
+}
+
+/// What is known of what pools run.
+fn contents(pools: &BTreeMap<String, Running>) -> Contents {
+    pools.iter().filter_map(|(pool, running)| Some((pool.clone(), running.digest()?.clone()))).collect()
 }

@@ -8,6 +8,7 @@ use super::{
         state::{Phase, Why},
     },
     Taken, Work,
+    attend::LAST_LOOK_WITHIN,
 };
 use crate::{
     At, Millis,
@@ -73,10 +74,13 @@ impl Work {
 
     /// Neither good nor bad for too long, or nobody was there to look: one fresh look decides.
     pub(super) fn hold_overdue(&mut self) -> Taken {
-        if let Phase::Holding { overdue, .. } = &mut self.state.phase {
-            *overdue = true;
+        if let Phase::Holding { overdue, .. } = &mut self.state.phase
+            && std::mem::replace(overdue, true)
+        {
+            return self.nobody_can_tell();
         }
         self.changes.push(Change::CancelWork);
+        self.timer(Timer::Shift, LAST_LOOK_WITHIN);
         self.watch(0);
         Ok(())
     }
