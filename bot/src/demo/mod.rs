@@ -136,6 +136,20 @@ impl Act {
             tokio::time::timeout(LIMIT, world.alert()).await.context("the world never failed enough")?;
         self.engine.alert(&story::alert(&alert)).await?;
         let id = self.first_run().await?;
+        // Until the demo has ended, monitoring goes on, and says so when the errors are over.
+        tokio::select! {
+            ending = self.conduct(id) => ending,
+            failed = self.monitor(world, &alert) => match failed? {},
+        }
+    }
+
+    async fn monitor(&self, world: &World, alert: &world::Alert) -> anyhow::Result<std::convert::Infallible> {
+        world.over().await;
+        self.engine.alert(&story::over(alert, self.engine.now())).await?;
+        Ok(std::future::pending().await)
+    }
+
+    async fn conduct(&self, id: RollbackId) -> anyhow::Result<Ending> {
         let by_itself = self.options.yes || self.options.json || !self.terminal.interactive();
         if by_itself {
             let ended = tokio::time::timeout(LIMIT, self.press_by_itself(id)).await;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use lastgood_adapters::{probe, registry::oci};
 use lastgood_core::{
-    Actor, ServiceId,
+    Actor, At, ServiceId,
     inventory::{Origin, Phase, Stability},
     rollback::Policy,
     verdict::Tolerance,
@@ -16,6 +16,9 @@ use crate::{
     service::{Metric, Pool, Room, Service},
     store::releases::NewRelease,
 };
+
+/// For how long the service is watched after its recovery, in milliseconds: long enough to be seen.
+const BAKE: i64 = 4_000;
 
 /// Where the thread is told.
 pub const ROOM: &str = "#incidents";
@@ -54,7 +57,7 @@ pub fn service(world: &World, person: &Actor) -> anyhow::Result<Service> {
         fallback_approvers: Vec::new(),
         commander: None,
         depends_on: vec![],
-        policy: Policy { every: 1_000, recover_within: 15_000, ..Policy::default() },
+        policy: Policy { every: 1_000, recover_within: 15_000, bake: BAKE, ..Policy::default() },
         min_bake: 10 * 60_000,
         suspect_within: 24 * 3_600_000,
         tolerance: Tolerance::default(),
@@ -109,6 +112,11 @@ pub async fn record(engine: &Engine, world: &World) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What monitoring says of this alert once the errors are over.
+pub fn over(measured: &world::Alert, now: At) -> Alert {
+    Alert { firing: false, ends_at: Some(now), ..alert(measured) }
 }
 
 pub fn alert(measured: &world::Alert) -> Alert {

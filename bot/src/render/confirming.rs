@@ -71,9 +71,12 @@ fn until(run: &Rollback) -> Line {
 
 fn provisional(run: &Rollback) -> Line {
     match (run.marked && !is_undo(run), run.pages.is_empty()) {
-        (true, true) => line![failing(run), " is marked unstable for good when that ends well."],
+        (true, true) => line![failing(run), " is marked unstable for now, and for good when that ends well."],
         (true, false) => {
-            line![failing(run), " is marked unstable for good, and the page ends, when that ends well."]
+            line![
+                failing(run),
+                " is marked unstable for now; for good when that ends well, and the page ends with it."
+            ]
         }
         (false, true) => line!["Nothing has to be done now."],
         (false, false) => line!["The page ends when that ends well."],

@@ -11,14 +11,14 @@ use super::stage::{ALERT_TOKEN, Stage, Wishes};
 
 const ERRORS: &str = r#"sum(increase(http_requests_total{service="checkout",code=~"5.."}[5s]))"#;
 const TOTAL: &str = r#"sum(increase(http_requests_total{service="checkout"}[5s]))"#;
-/// Looks back further than recovery takes, so that the alert is still firing when the rollback ends.
+/// Looks back further than recovery takes, so that the alert is still firing then, and the run waits for its end.
 const RULES: &str = r#"groups:
   - name: shop
     rules:
       - alert: HighErrorRate
         expr: >
-          sum by (service) (increase(http_requests_total{code=~"5.."}[25s]))
-          / sum by (service) (increase(http_requests_total[25s])) > 0.02
+          sum by (service) (increase(http_requests_total{code=~"5.."}[15s]))
+          / sum by (service) (increase(http_requests_total[15s])) > 0.02
         labels: { severity: page }
         annotations: { summary: "checkout answers with errors" }
 "#;

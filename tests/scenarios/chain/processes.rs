@@ -9,7 +9,7 @@ use lastgood_tests::{
     process::free_port,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     serve::{Serve, Witness, one_page},
@@ -49,9 +49,20 @@ async fn breaks(stage: &Stage, bot: &Serve) {
 }
 
 async fn alert(bot: &Serve) {
-    let body = payload(&[("HighErrorRate", "firing")], &lastgood::clock::rfc3339(now()));
-    let (status, answer) = bot.http.post("/v1/alerts/alertmanager", ALERT_TOKEN, &body).await;
+    let (status, answer) = send(bot, "firing").await;
     assert_eq!(status, 202, "{answer}");
+}
+
+async fn send(bot: &Serve, status: &str) -> (u16, Value) {
+    let body = payload(&[("HighErrorRate", status)], &lastgood::clock::rfc3339(now()));
+    bot.http.post("/v1/alerts/alertmanager", ALERT_TOKEN, &body).await
+}
+
+/// Monitoring sees that customers are served again, and the run ends.
+async fn ends(bot: &Serve) -> Value {
+    bot.until("observing").await;
+    send(bot, "resolved").await;
+    bot.until("ended").await
 }
 
 fn now() -> i64 {
@@ -94,7 +105,7 @@ async fn killed_at_any_moment_it_does_once_what_it_was_doing() {
             bot.process.kill();
             bot = start().await;
         }
-        let run = bot.until(if broken { "escalated" } else { "ended" }).await;
+        let run = if broken { bot.until("escalated").await } else { ends(&bot).await };
         assert_eq!(witness.routes(), ["green", "blue"], "seed {seed}: {run:#}");
         if broken {
             one_page(&stage).await;
@@ -129,9 +140,11 @@ async fn a_replica_that_was_frozen_wakes_up_and_leaves_things_alone() {
         tokio::time::sleep(Duration::from_millis(after)).await;
         frozen.process.signal("STOP");
 
-        second.until(if broken { "escalated" } else { "ended" }).await;
         if broken {
+            second.until("escalated").await;
             one_page(&stage).await;
+        } else {
+            ends(&second).await;
         }
         frozen.process.signal("CONT");
         // It answers again, and had two terms to do something wrong.
@@ -158,7 +171,7 @@ async fn ended_in_order_it_goes_on_at_the_next_start() {
     bot.until("observing").await;
     bot.ends().await;
     let bot = start().await;
-    assert_eq!(bot.until("ended").await["state"]["phase"]["end"]["end"], "recovered");
+    assert_eq!(ends(&bot).await["state"]["phase"]["end"]["end"], "recovered");
     assert_eq!(witness.routes(), ["green", "blue"]);
     bot.ends().await;
     one_rollback(&stage, &database).await;

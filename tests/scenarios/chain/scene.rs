@@ -14,7 +14,7 @@ use lastgood_tests::{
 use super::{
     bot::{Bot, Http},
     stage::{Stage, Wishes},
-    world::payload,
+    world::{is_well, payload},
 };
 
 /// What the harness's own chat is called in a stage's configuration.
@@ -86,6 +86,11 @@ impl Scene {
         self.http.alertmanager_sends(&payload(&[("HighErrorRate", "firing")], &self.since)).await;
     }
 
+    /// The alert is over, by webhook.
+    pub async fn ceases(&self) {
+        self.http.alertmanager_sends(&payload(&[("HighErrorRate", "resolved")], &self.since)).await;
+    }
+
     /// What the bot has saved about a run.
     pub async fn run(&self, number: i64) -> Rollback {
         let db = self.bot.app.engine.store.reader();
@@ -100,8 +105,12 @@ impl Scene {
 
     /// How a run ended.
     pub async fn end_of(&self, number: i64) -> End {
-        poll_async("the run's end", Duration::from_secs(30), || async {
-            match self.run(number).await.phase {
+        poll_async("the run's end", Duration::from_secs(60), || async {
+            let run = self.run(number).await;
+            if is_well(&run) {
+                self.ceases().await;
+            }
+            match run.phase {
                 Phase::Ended { end } => Some(end),
                 _ => None,
             }

@@ -146,6 +146,7 @@ room = 'terminal:incidents'
 alerts = ['service=\"checkout\"']
 approvers = ['terminal:UANA', 'terminal:UBEN', 'terminal:UCARL']
 page = ['oncall']
+bake = '200ms'
 {service}
 {more}
 [services.checkout.traffic]

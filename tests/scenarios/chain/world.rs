@@ -22,6 +22,16 @@ use super::{
 
 pub const ROOM: &str = "incidents";
 
+/// Whether monitoring would see by now that it is over, where the test is the monitoring.
+pub fn is_well(run: &Rollback) -> bool {
+    let good = match &run.phase {
+        Phase::Observing { series, .. } => series.streak > 0,
+        Phase::Confirming { .. } => true,
+        _ => false,
+    };
+    good && run.alert_firing()
+}
+
 pub struct World {
     pub stage: Stage,
     pub chat: Arc<Platform>,
@@ -124,14 +134,19 @@ impl World {
     pub async fn run_ends(&self, number: i64, end: &str) -> Thread {
         let ends = async {
             loop {
-                match self.run(number).await.phase {
+                let run = self.run(number).await;
+                match &run.phase {
                     Phase::Ended { end: is } if is.word() == end => return true,
                     Phase::Ended { .. } => return false,
-                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                    _ => {}
                 }
+                if is_well(&run) {
+                    self.alertmanager_sends(&[("HighErrorRate", "resolved")]).await;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let ended = tokio::time::timeout(Duration::from_secs(30), ends).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), ends).await;
         assert_eq!(ended, Ok(true), "RB-{number} should be {end}:\n{}", self.chat.transcript(ROOM));
         self.caught_up().await;
         self.chat.thread(ROOM)

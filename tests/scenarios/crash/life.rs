@@ -30,7 +30,7 @@ pub const SERVICE: &str = "checkout";
 
 /// Fast where nobody has to wait, and far where nothing must happen by itself.
 pub fn policy(cures: bool) -> Policy {
-    Policy { every: 10, recover_within: if cures { 30_000 } else { 50 }, ..Policy::default() }
+    Policy { every: 10, bake: 30, recover_within: if cures { 30_000 } else { 50 }, ..Policy::default() }
 }
 
 /// A service of this name, in front of this world.

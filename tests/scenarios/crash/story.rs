@@ -291,10 +291,26 @@ fn told(text: &str) -> String {
     out.replace("# ms", "# s").replace("# min", "# s").replace(", came # times", "")
 }
 
+/// What its sender says when the alert is over.
+pub fn over(service: &str) -> Alert {
+    Alert { firing: false, ends_at: Some(System.now()), ..alert(service) }
+}
+
+/// Monitoring sees that it is over once the service has been stable for a while, and says so until it is taken.
+async fn monitor(engine: &Engine) {
+    let runs = store::rollbacks::recent(engine.store.reader(), None, 300).await.unwrap_or_default();
+    for run in runs {
+        if let Phase::Confirming { waits_for_alert: true, .. } = run.state.phase {
+            engine.alert(&over(&run.state.service.0)).await.ok();
+        }
+    }
+}
+
 /// Until nothing is left to do: every run has ended, and all of it was told.
 pub async fn quiet(engine: &Engine) {
     let mut committed = engine.store.committed();
     loop {
+        monitor(engine).await;
         if let Ok(true) = is_quiet(engine).await {
             return;
         }

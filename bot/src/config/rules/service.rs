@@ -173,10 +173,17 @@ impl Rules<'_> {
             ("expires_after", service.expires_after),
             ("answer_within", service.answer_within),
             ("ack_within", service.ack_within),
+            ("act_within", service.act_within),
+            ("alert_clears_within", service.alert_clears_within),
             ("shift_within", service.shift_within()),
         ];
         for (key, _) in times.into_iter().filter(|(_, span)| span.0.is_zero()) {
             self.problem(at.then(key), "must be longer than nothing");
+        }
+        if service.bake < service.health.every {
+            let what =
+                "shorter than health.every: nobody looks whether a service that has recovered stays well";
+            self.advise(at.then("bake"), what, "leave it out, or make it several times health.every");
         }
         if service.answer_within > service.expires_after {
             let what = "longer than expires_after: an unanswered proposal would end before it pages";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lastgood_core::{At, Millis};
 
-use super::{Counts, SERVICE};
+use super::{Counts, SERVICE, counts::Seen};
 
 /// Far enough back to be sure: about sixty requests a second.
 const MEASURED: Millis = 2_000;
@@ -26,11 +26,21 @@ pub struct Alert {
 
 /// Waits for requests, not for time: the world's own traffic decides when there is something to say.
 pub async fn measured(counts: &Counts) -> Alert {
+    let (rate, seen) = until(counts, |rate| rate > FIRES_ABOVE).await;
+    alert(rate, seen.requests, seen.errors, counts.now())
+}
+
+/// Waits until the alert would not fire any more.
+pub async fn over(counts: &Counts) {
+    until(counts, |rate| rate <= FIRES_ABOVE).await;
+}
+
+async fn until(counts: &Counts, fits: impl Fn(f64) -> bool) -> (f64, Seen) {
     let mut requests = counts.requests();
     loop {
         let seen = counts.measured(MEASURED);
-        if let Some(rate) = seen.rate().filter(|rate| *rate > FIRES_ABOVE && seen.requests >= ENOUGH) {
-            return alert(rate, seen.requests, seen.errors, counts.now());
+        if let Some(rate) = seen.rate().filter(|rate| fits(*rate) && seen.requests >= ENOUGH) {
+            return (rate, seen);
         }
         if requests.changed().await.is_err() {
             // The counts are held by the caller, so this can't be; waiting for ever is what "no alert" means.

@@ -201,6 +201,11 @@ impl World {
         alert::measured(&self.counts).await
     }
 
+    /// Waits until enough of the traffic has been seen to say that it does not fail any more.
+    pub async fn over(&self) {
+        alert::over(&self.counts).await;
+    }
+
     /// Ends every server and client, waiting a bounded time.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);

@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 use lastgood_core::{
     Artifact, IncidentId, RollbackId,
+    inventory::{live::Running, target::Target},
     rollback::{
         Alerting, Applied, Approval, Decision, Event, Fetched, Kind, Preflighted, ShiftReading, Surveyed,
         Timer, TrafficNow,
@@ -41,8 +42,66 @@ fn recovered() {
         .look()
         .take(seen(Some(0.003), 90_000, true))
         .take(seen(Some(0.004), 90_000, true))
+        .look()
+        .take(Event::AlertResolved)
+        .later(10 * MIN)
+        .take(timer(Timer::Confirm))
+        .look()
+        .take(seen(Some(0.004), 90_000, true))
         .look();
     assert_snapshot!(talk.said);
+}
+
+#[test]
+fn recovered_and_bad_again() {
+    let good = || seen(Some(0.003), 90_000, true);
+    let bad = || seen(Some(0.21), 90_000, false);
+    let mut talk = Talk::new(opening()).all(shifted()).all([good(), good(), good()]);
+    talk.said.clear();
+    let talk = talk.take(bad()).look().take(bad()).take(paged(1, 0, None)).look();
+    assert_snapshot!(talk.said);
+}
+
+#[test]
+fn healthy_and_the_alert_does_not_end() {
+    let good = || seen(Some(0.003), 90_000, true);
+    let mut talk = Talk::new(opening()).all(shifted()).all([good(), good(), good()]);
+    talk.said.clear();
+    let talk = talk.later(10 * MIN).take(timer(Timer::Confirm)).take(good()).look();
+    assert_snapshot!("waits_for_its_alert", talk.said);
+    let talk = talk.later(30 * MIN).take(timer(Timer::Confirm)).look();
+    assert_snapshot!("alert_still_firing", talk.said);
+}
+
+#[test]
+fn acknowledged_and_forgotten() {
+    let unreadable = Surveyed::RouterUnreadable { detail: "connection refused".into() };
+    let mut talk = Talk::new(opening()).take(Event::Surveyed { found: unreadable }).take(paged(1, 0, None));
+    talk.said.clear();
+    let talk = talk
+        .take(Event::Acknowledged { by: actor("ana") })
+        .later(30 * MIN)
+        .take(timer(Timer::Act))
+        .take(Event::AlertFired { title: "CheckoutLatency is above 2 s".into(), since: None })
+        .look()
+        .take(Event::Acknowledged { by: actor("ben") })
+        .later(240 * MIN)
+        .take(timer(Timer::Idle))
+        .take(Event::AlertResolved)
+        .later(240 * MIN)
+        .take(timer(Timer::Idle))
+        .look();
+    assert_snapshot!(talk.said);
+}
+
+#[test]
+fn other_bytes_where_traffic_goes() {
+    let mut pools = live().pools;
+    pools.insert("blue".into(), Running::Seen { digest: digest('f') });
+    let reading = ShiftReading::Settled { shares: to("blue"), warnings: vec![], pools };
+    let mut talk = Talk::new(opening()).all(shifted().into_iter().take(6));
+    talk.said.clear();
+    assert_snapshot!(talk.take(Event::ShiftRead { reading }).look().said);
 }
 
 #[test]
@@ -265,6 +324,8 @@ fn expired() {
 fn no_candidate() {
     let mut survey = survey();
     survey.choice.candidates.pop();
+    let made = Target::made(&artifact("v2.4.3", 'd'), "dddddddddddd", &live());
+    (survey.choice.candidates[0].target, survey.choice.candidates[0].possible) = (Some(made), true);
     survey.choice.candidates.retain(|c| c.skip.is_some());
     survey.choice.chosen = None;
     let talk = Talk::new(opening()).take(found(survey)).take(paged(1, 0, None)).look();
