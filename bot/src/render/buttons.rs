@@ -186,6 +186,7 @@ pub fn retry_label(run: &Rollback, why: &Why) -> &'static str {
     match why {
         Why::NotRecovered { .. } | Why::Relapsed { .. } | Why::AlertStillFiring { .. } => "Watch again",
         Why::Expired => "Propose again",
+        Why::OtherBytes { .. } => "Look again",
         _ if run.approved_at.is_none() || run.target().is_none() => "Look again",
         Why::PartlyShifted { .. } => "Finish the shift",
         Why::TargetBad { .. } => "Go on all the same",

@@ -70,7 +70,7 @@ fn of_phase(before: &Rollback, event: &Event, view: &View) -> Option<Card> {
         Phase::Proposed { .. } | Phase::Deciding if matches!(event, Event::Surveyed { .. }) => {
             proposal::post(view)
         }
-        Phase::Fetching => Some(approved(view)),
+        Phase::Fetching => Some(approved(view, event)),
         Phase::Shifting { .. } if matches!(before.phase, Phase::Holding { .. }) => Some(step(run)),
         Phase::Shifting { .. } => Some(shifting(run)),
         Phase::Holding { .. } => Some(held(run)),
@@ -82,10 +82,15 @@ fn of_phase(before: &Rollback, event: &Event, view: &View) -> Option<Card> {
     }
 }
 
-fn approved(view: &View) -> Card {
+fn approved(view: &View, event: &Event) -> Card {
     let run = view.rollback;
-    let mut card = note(run, Colour::Working, &format!("going to {}", target_name(run)))
-        .line("Nothing has changed since the proposal.");
+    let faster = matches!(event, Event::DecisionRead { decision: Decision::AlreadyThere });
+    let mut card = note(run, Colour::Working, &format!("going to {}", target_name(run))).line(match faster {
+        true => {
+            "All traffic is there already: somebody else was faster. It is checked and watched all the same."
+        }
+        false => "Nothing has changed since the proposal.",
+    });
     if proposal::nobody_asked(run) {
         card = card.line(line![strong("Nobody was asked: "), "approval = none."]);
     } else {

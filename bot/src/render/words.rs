@@ -3,7 +3,7 @@
 use lastgood_core::{
     Actor, Artifact, Digest, Shares,
     card::{Card, Line, Span},
-    rollback::{Kind, Phase, Rollback},
+    rollback::{Kind, Phase, Rollback, Why},
 };
 
 use super::View;
@@ -93,7 +93,6 @@ pub fn place(view: &View) -> String {
 
 /// What the run goes to; none while that is not known.
 pub fn target(run: &Rollback) -> Option<&Artifact> {
-    use lastgood_core::rollback::Why;
     match run.phase {
         Phase::Escalated { why: Why::NoCandidate { .. } } => None,
         _ => run.target(),
@@ -143,7 +142,8 @@ pub fn routing(run: &Rollback, shares: &Shares) -> Line {
 /// was replaced.
 fn running(run: &Rollback, shares: &Shares, pool: &str) -> Option<Span> {
     let proposal = run.proposal.as_ref()?;
-    if let Some(target) = target(run).filter(|_| run.moved && run.is_there(shares)) {
+    let other = matches!(run.phase, Phase::Escalated { why: Why::OtherBytes { .. } });
+    if let Some(target) = target(run).filter(|_| run.moved && !other && run.is_there(shares)) {
         return Some(version(target));
     }
     let found = proposal.live.pools.get(pool)?.digest()?;

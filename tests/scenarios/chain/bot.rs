@@ -84,6 +84,14 @@ impl Http {
         assert_eq!(status, 201, "{answer}");
     }
 
+    /// As `records`, of another phase than live.
+    pub async fn records_as(&self, artifact: &Artifact, pool: &str, phase: &str) {
+        let body = json!({ "service": "checkout", "version": artifact.version, "digest": artifact.digest,
+            "pool": pool, "phase": phase, "by": "ci" });
+        let (status, answer) = self.post("/v1/deployments", CI_TOKEN, &body).await;
+        assert_eq!(status, 201, "{answer}");
+    }
+
     /// Gives what Alertmanager is answered.
     pub async fn alertmanager_sends(&self, payload: &Value) -> Value {
         let (status, answer) = self.post("/v1/alerts/alertmanager", ALERT_TOKEN, payload).await;

@@ -4,12 +4,14 @@
 mod alerts;
 pub mod bot;
 mod broken;
+mod meanwhile;
 pub mod outside;
 mod people;
 mod pods;
 mod processes;
 pub mod scene;
 mod serve;
+mod stability;
 pub mod stage;
 mod steps;
 mod switching;

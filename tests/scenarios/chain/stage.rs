@@ -41,6 +41,8 @@ pub struct Wishes {
     pub more: String,
     /// Lines of `[store]`.
     pub store: String,
+    /// `bake`, where it is not to be short.
+    pub bake: Option<String>,
 }
 
 impl Stage {
@@ -146,7 +148,7 @@ room = 'terminal:incidents'
 alerts = ['service=\"checkout\"']
 approvers = ['terminal:UANA', 'terminal:UBEN', 'terminal:UCARL']
 page = ['oncall']
-bake = '200ms'
+bake = '{bake}'
 {service}
 {more}
 [services.checkout.traffic]
@@ -160,6 +162,12 @@ bake = '200ms'
             alerts = self.secret("alerts"),
             routing = self.secret("routing"),
             pagerduty = self.pagerduty.url(),
+            // No shorter than the time between two looks.
+            bake = wishes.bake.as_deref().unwrap_or(if health.contains("every = '1s'") {
+                "1s"
+            } else {
+                "200ms"
+            }),
             service = wishes.service,
             more = wishes.more,
             traffic = wishes.traffic.as_ref().unwrap_or(&switch),

@@ -116,6 +116,14 @@ impl World {
         assert_eq!(self.chat.press_and_fill(who, button, &message.at, form).await, Answer::Done, "{button}");
     }
 
+    /// What only `who` is answered to a command.
+    pub async fn commands(&self, who: &Actor, command: &str) -> String {
+        match self.chat.command(who, ROOM, command).await {
+            Answer::Private(card) => card.plain(),
+            other => panic!("{command}: {other:?}"),
+        }
+    }
+
     /// What only `who` is told when pressing.
     pub async fn refused(&self, who: &Actor, button: &str) -> String {
         let message = self.offered(button).await;

@@ -223,8 +223,13 @@ fn health_checks_alone_are_no_recovery_while_the_alert_fires() {
         let event = seen(&story);
         story = story.then(event);
     }
-    let event = seen(&story);
-    let story = story.then(Event::AlertResolved).then(event);
+    let late = story.fires(Timer::Recover);
+    assert!(
+        matches!(late.why(), Why::AlertStillFiring { detail } if detail.contains("no metric is configured"))
+    );
+    let watching = late.retried();
+    let event = seen(&watching);
+    let story = watching.then(Event::AlertResolved).then(event.clone()).then(event.clone()).then(event);
     assert!(matches!(story.state.phase, Phase::Confirming { .. }));
 }
 

@@ -12,9 +12,23 @@ use super::{
 use crate::{
     At, Millis,
     verdict::{self, Observation, Quality, Series, Verdict},
+    words::spell,
 };
 
 impl Work {
+    /// What is wrong when time is up.
+    fn not_recovered(&self, series: &Series) -> Why {
+        let good = series.recovered(self.state.policy.good_in_a_row);
+        if !(good && self.state.alert_firing()) {
+            return Why::NotRecovered { verdict: series.at_deadline() };
+        }
+        let within = spell(self.state.policy.recover_within);
+        let detail = format!(
+            "health checks are good, but no metric is configured, and the alert has not ended within {within}"
+        );
+        Why::AlertStillFiring { detail }
+    }
+
     /// Observation starts, or starts over, now.
     pub(super) fn observe(&mut self) {
         let since = self.at;
@@ -61,13 +75,13 @@ impl Work {
         // Health checks alone can't tell that what people suffer from is over: only the alert can.
         let proven = !seen.metrics.is_empty() || !self.state.alert_firing();
         let recovered = proven && series.recovered(self.state.policy.good_in_a_row);
-        let verdict = series.at_deadline();
+        let why = self.not_recovered(&series);
         let last = Box::new(seen.clone());
         self.state.phase = Phase::Observing { since, series, last, overdue, unreadable };
         if recovered {
             self.recovered(since, seen);
         } else if overdue {
-            self.escalate(Why::NotRecovered { verdict });
+            self.escalate(why);
         } else {
             self.look(since, self.state.policy.every);
         }
@@ -81,8 +95,9 @@ impl Work {
             return Err(self.stale("timer"));
         };
         if series.last_at.is_some_and(|last| self.at.saturating_sub(last) <= fresh_within) {
-            let verdict = series.at_deadline();
-            self.escalate(Why::NotRecovered { verdict });
+            let series = series.clone();
+            let why = self.not_recovered(&series);
+            self.escalate(why);
         } else if *overdue {
             self.escalate(Why::NotRecovered { verdict: Verdict::NoData });
         } else {
