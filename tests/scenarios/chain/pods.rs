@@ -11,6 +11,7 @@ use lastgood_tests::{
         Kubernetes, NAMESPACE, deployment, image,
         nodes::{Manner, Nodes},
     },
+    shop::artifact,
     standin::{
         argo_cd::{APPLICATION, ArgoCd},
         forge::{FILE, Forge, TOKEN},
@@ -259,5 +260,29 @@ async fn a_revert_in_git_is_the_shift_when_it_is_merged() {
     argo.push(git("v2.4.0"));
     pods.world.run_ends(1, "recovered").await;
     pods.all_run("v2.4.0", 2).await;
+    pods.world.ends().await;
+}
+
+/// A person chooses a version that runs nowhere now: that is what is rolled out, and what is recorded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_version_that_runs_nowhere_is_rolled_out_by_its_own_name() {
+    let mut pods = Pods::good(2).await;
+    let older = artifact("v2.3.0");
+    let two_hours_ago = pods.world.bot.app.engine.now() - 7_200_000;
+    pods.world.http.records(&older, "", Some(two_hours_ago)).await;
+    for version in ["v2.3.0", "v2.4.1"] {
+        pods.sets("kubectl", version, &env("new")).await;
+        pods.all_run(version, 2).await;
+    }
+    pods.nodes.ill("v2.4.1");
+    pods.alert().await;
+    let chosen = [("candidate", older.digest.as_str())];
+    pods.world.fills(&pods.world.ana, "Choose another version", &chosen).await;
+    pods.world.presses(&pods.world.ana, "Roll back to v2.3.0").await;
+    pods.world.run_ends(1, "recovered").await;
+    pods.all_run("v2.3.0", 2).await;
+    let db = pods.world.bot.app.engine.store.reader();
+    let newest = lastgood::store::releases::newest(db, &"checkout".into(), 1).await.unwrap().remove(0);
+    assert_eq!(newest.artifact, older);
     pods.world.ends().await;
 }
