@@ -3,7 +3,7 @@
 use crate::store::write;
 use lastgood_core::{
     Actor, Digest, ReleaseId, ServiceId,
-    inventory::{Stability, gate},
+    inventory::{Phase, Stability, gate},
     rollback::Event,
 };
 
@@ -44,9 +44,7 @@ impl Engine {
             let recorded = Recorded { id, new: is_new };
             let active = tx.active_rollback(&service.id).await?.filter(|saved| {
                 // A preview takes no traffic, and a late record is history.
-                is_new
-                    && new.phase != lastgood_core::inventory::Phase::Preview
-                    && new.at >= saved.state.opened_at
+                is_new && new.phase != Phase::Preview && new.at >= saved.state.opened_at
             });
             let Some(active) = active else { return Ok((recorded, vec![])) };
             let event = Event::ReleaseRecorded {
@@ -62,6 +60,24 @@ impl Engine {
         })?;
         self.dispatch(claimed);
         Ok(recorded)
+    }
+
+    /// What to say to whoever recorded a release without its pool, where nothing else tells what pools run.
+    ///
+    /// # Errors
+    /// `NotFound` for a service that is not declared.
+    pub fn pool_is_missing(&self, new: &NewRelease) -> Result<Option<String>> {
+        let service = self.service(&new.service.0)?;
+        if new.pool.is_some() || new.phase == Phase::Preview || service.only_recorded.is_empty() {
+            return Ok(None);
+        }
+        let pools = service.only_recorded.join(", ");
+        Ok(Some(format!(
+            "pool is missing: only records tell what {pools} of {} run, and {} may be in any of them. Until that is told, what \
+             they run counts as unknown, and a rollback may find no target. Record it again with `pool` (and with another \
+             `id`, if it has one)",
+            service.id, new.artifact
+        )))
     }
 
     /// A person corrects the inventory. Audited; the running rollback's own decision reads it again. The same delivery marks

@@ -69,6 +69,32 @@ pub async fn last_in_pool(db: &AnyPool, service: &ServiceId, pool: &str) -> Resu
     row.map(decode).transpose()
 }
 
+/// The newest release that may be in any pool: recorded as serving traffic, but without its pool, after `last` (the last record of
+/// the pool that is asked about; none: at any time), with other bytes, and not recorded with a pool since.
+///
+/// # Errors
+/// As `newest`.
+pub async fn unplaced_since(
+    db: &AnyPool,
+    service: &ServiceId,
+    last: Option<&Release>,
+) -> Result<Option<Release>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM releases AS unplaced WHERE service = $1 AND pool IS NULL AND phase <> 'preview' \
+         AND digest <> $2 AND (at > $3 OR (at = $3 AND id > $4)) AND NOT EXISTS (SELECT 1 FROM releases AS placed \
+         WHERE placed.service = unplaced.service AND placed.digest = unplaced.digest AND placed.pool IS NOT NULL \
+         AND placed.at >= unplaced.at) ORDER BY at DESC, id DESC LIMIT 1"
+    );
+    let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(service.0.clone())
+        .bind(last.map(|last| last.artifact.digest.to_string()).unwrap_or_default())
+        .bind(last.map_or(At::MIN, |last| last.at))
+        .bind(last.map_or(0, |last| last.id.0))
+        .fetch_optional(db)
+        .await?;
+    row.map(decode).transpose()
+}
+
 /// Whether the digest was ever recorded for the service.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use lastgood_adapters::{Fault, traffic::Observation};
 use lastgood_core::{
-    Digest,
+    Artifact, Digest,
     inventory::{
         Phase,
         live::{Live, Running},
@@ -136,6 +136,14 @@ async fn believed_routing(job: &Job<'_>, observed: &Observation, reading: &mut R
     Ok(())
 }
 
+/// Why the last record of a pool no longer tells what it runs.
+pub(crate) fn stale(pool: &str, believed: &Artifact, unplaced: &Artifact) -> String {
+    format!(
+        "{unplaced} was recorded without its pool after {believed}, the last record of {pool}, and may have gone there; record {} again with its pool",
+        unplaced.version
+    )
+}
+
 /// What a pool runs, with everything that is doubtful about it.
 async fn settle(
     job: &Job<'_>,
@@ -144,7 +152,21 @@ async fn settle(
     seen: Option<Asked>,
     reading: &mut Reading,
 ) -> Result<Running> {
-    let recorded = store::releases::last_in_pool(job.engine.store.reader(), &job.service.id, pool).await?;
+    let db = job.engine.store.reader();
+    let recorded = store::releases::last_in_pool(db, &job.service.id, pool).await?;
+    if let (None | Some(Err(_)), Some(believed)) = (&seen, &recorded)
+        && let Some(unplaced) = store::releases::unplaced_since(db, &job.service.id, Some(believed)).await?
+    {
+        let why = stale(pool, &believed.artifact, &unplaced.artifact);
+        let asked = match &seen {
+            Some(Err(fault)) => {
+                format!("what {pool} runs can't be read ({fault}), and its records don't tell")
+            }
+            _ => format!("what {pool} runs is not known"),
+        };
+        reading.drift.push(format!("{asked}: {why}"));
+        return Ok(Running::Unknown { why });
+    }
     match (seen, recorded) {
         (Some(Ok(digest)), recorded) => {
             if let Some(believed) = recorded.filter(|r| r.artifact.digest != digest) {

@@ -42,6 +42,21 @@ async fn a_deployment_is_recorded_once() {
 }
 
 #[tokio::test]
+async fn a_missing_pool_is_said() {
+    let server = Server::start().await;
+    let warnings = async |body: String| server.post(AT, CI, body).await.json()["warnings"].clone();
+    let said = warnings(body().to_string()).await;
+    let said = said[0].as_str().unwrap();
+    assert!(
+        said.starts_with("pool is missing: only records tell what blue, green of checkout run"),
+        "{said}"
+    );
+    for silent in [with("pool", "blue"), with("phase", "preview")] {
+        assert_eq!(warnings(silent).await, json!([]));
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_named() {
     let server = Server::start().await;
     server.post(AT, CI, with("service", "chekout")).await.refused(404, "did you mean checkout?");
