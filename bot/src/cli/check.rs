@@ -111,10 +111,8 @@ async fn unplaced(store: &Store, services: &Services) -> store::Result<Vec<Check
     for service in services.iter() {
         for pool in &service.only_recorded {
             let last = store::releases::last_in_pool(db, &service.id, pool).await?;
-            let Some(unplaced) = store::releases::unplaced_since(db, &service.id, last.as_ref()).await?
-            else {
-                continue;
-            };
+            let unplaced = store::releases::unplaced_since(db, &service.id, last.as_ref()).await?;
+            let Some(unplaced) = unplaced.first() else { continue };
             let last = last.map_or_else(
                 || "and no record names this pool".to_owned(),
                 |last| format!("later than {}, the last record of this pool", last.artifact),

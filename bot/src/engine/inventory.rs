@@ -1,17 +1,29 @@
 //! Deployments and marks in; the gate's answer out.
 
-use crate::store::write;
+use std::collections::BTreeSet;
+
 use lastgood_core::{
-    Actor, Digest, ReleaseId, ServiceId,
-    inventory::{Phase, Stability, gate},
+    Actor, Artifact, Digest, ReleaseId, ServiceId,
+    inventory::{Phase, Stability, gate, images::Images},
     rollback::Event,
 };
 
 use super::{
     Engine, commit,
     delivery::{self, Delivery},
+    images,
 };
-use crate::store::{self, Result, StoreError, releases::NewRelease};
+use crate::{
+    service::Service,
+    store::{
+        self, Result, StoreError,
+        releases::{Mark, NewRelease},
+        write,
+    },
+};
+
+/// Marks, newest first, of which the gate asks whether they are of the same image.
+const MARKED: usize = 5;
 
 /// Whether a record was new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +50,12 @@ impl Engine {
             )));
         }
         let (at, owner) = (self.now(), self.owner());
+        let db = self.store.reader();
+        let releases = store::releases::newest(db, &service.id, images::RELEASES).await?;
+        let known = images::kept(db, &service.id, &releases).await?;
+        // A run knows its own artifacts, whichever digest of theirs is recorded.
+        let digest = known.artifact(&new.artifact.digest).clone();
+        let artifact = Artifact { digest, ..new.artifact.clone() };
         let (recorded, claimed) = write!(self.store, |tx| {
             tx.lock(&service.id).await?;
             let (id, is_new) = tx.add_release(new, at).await?;
@@ -47,11 +65,8 @@ impl Engine {
                 is_new && new.phase != Phase::Preview && new.at >= saved.state.opened_at
             });
             let Some(active) = active else { return Ok((recorded, vec![])) };
-            let event = Event::ReleaseRecorded {
-                artifact: new.artifact.clone(),
-                phase: new.phase,
-                by: new.by.clone(),
-            };
+            let event =
+                Event::ReleaseRecorded { artifact: artifact.clone(), phase: new.phase, by: new.by.clone() };
             match commit::take(tx, active.state.id, &event, at, owner.as_deref()).await {
                 Ok(claimed) => Ok((recorded, claimed)),
                 Err(StoreError::Refused(_)) => Ok((recorded, vec![])),
@@ -139,7 +154,8 @@ impl Engine {
         }
     }
 
-    /// May this artifact be deployed to this service?
+    /// May this artifact be deployed to this service? What is held against an image index holds for the manifests that it names, and
+    /// the other way round.
     ///
     /// # Errors
     /// Only when the store can't be asked.
@@ -148,18 +164,47 @@ impl Engine {
             return Ok(gate::decide(&gate::Facts::default()));
         };
         let db = self.store.reader();
+        let mut marks = store::releases::marks(db, &service.id).await?;
+        marks.sort_by_key(|mark| std::cmp::Reverse(mark.at));
+        let known = self.known_at_the_gate(service, digest, &marks).await?;
+        let is_it = |other: &Digest| known.images.are_one(other, digest);
         let active = store::rollbacks::active(db, &service.id).await?.map(|saved| saved.state);
         let approved = active.as_ref().filter(|state| state.approved_at.is_some());
+        // The last word about it, by whichever of its digests.
+        let mark = marks.iter().find(|mark| is_it(&mark.digest));
         let facts = gate::Facts {
             service_known: true,
-            digest_known: store::releases::knows(db, &service.id, digest).await?,
-            stability: store::releases::mark_of(db, &service.id, digest)
-                .await?
-                .map(|m| m.stability)
-                .unwrap_or_default(),
-            target_of: approved.filter(|s| s.target().is_some_and(|t| t.digest == *digest)).map(|s| s.id),
+            digest_known: store::releases::knows(db, &service.id, digest).await?
+                || known.releases.iter().any(|release| is_it(&release.artifact.digest)),
+            stability: mark.map(|mark| mark.stability.clone()).unwrap_or_default(),
+            target_of: approved.filter(|s| s.target().is_some_and(|t| is_it(&t.digest))).map(|s| s.id),
             active: active.map(|state| state.id),
         };
-        Ok(gate::decide(&facts))
+        let mut answer = gate::decide(&facts);
+        if let (gate::Answer::Allowed { reasons }, Some((_, fault))) = (&mut answer, known.unasked.first()) {
+            reasons.push(format!(
+                "note: whether it is a marked image by another digest could not be asked: {fault}"
+            ));
+        }
+        Ok(answer)
+    }
+
+    /// What tells whether the digest is one artifact with something that was recorded or marked.
+    async fn known_at_the_gate(
+        &self,
+        service: &Service,
+        digest: &Digest,
+        marks: &[Mark],
+    ) -> Result<images::Known> {
+        let db = self.store.reader();
+        let releases = store::releases::newest(db, &service.id, images::RELEASES).await?;
+        let manifests = store::manifests::of_service(db, &service.id, images::RELEASES).await?;
+        let marked: Vec<Digest> = marks.iter().take(MARKED).map(|mark| mark.digest.clone()).collect();
+        let recorded = releases.iter().map(|release| release.artifact.digest.clone());
+        let images = Images::new(recorded.chain(marked.iter().cloned()), manifests);
+        let mut known = images::Known { images, releases, unasked: Vec::new(), gone: BTreeSet::new() };
+        let digests = [vec![digest.clone()], marked].concat();
+        images::learn(self, service, &mut known, digests).await?;
+        Ok(known)
     }
 }

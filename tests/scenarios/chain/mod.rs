@@ -4,6 +4,7 @@
 mod alerts;
 pub mod bot;
 mod broken;
+mod images;
 pub mod outside;
 mod people;
 mod pods;
