@@ -106,25 +106,39 @@ async fn store_lines(config: &Config, services: &Services) -> Vec<Line> {
 
 /// Pools of which it is not known what they run, since a release was recorded without its pool.
 async fn unplaced(store: &Store, services: &Services) -> store::Result<Vec<Check>> {
-    let db = store.reader();
     let mut found = Vec::new();
     for service in services.iter() {
-        for pool in &service.only_recorded {
-            let last = store::releases::last_in_pool(db, &service.id, pool).await?;
-            let unplaced = store::releases::unplaced_since(db, &service.id, last.as_ref()).await?;
-            let Some(unplaced) = unplaced.first() else { continue };
-            let last = last.map_or_else(
-                || "and no record names this pool".to_owned(),
-                |last| format!("later than {}, the last record of this pool", last.artifact),
-            );
-            let seen = format!("not known: {} was recorded without `pool`, {last}", unplaced.artifact);
-            let advice = format!(
-                "record {} again with the pool where it is, and have the pipeline send `pool` with every record \
-                 (or give the pool a `version` endpoint)",
-                unplaced.artifact.version
-            );
-            found.push(Check::warning(format!("{}: what pool {pool} runs", service.id), seen, advice));
+        let unknown = unknown_pools(store, service).await?;
+        if unknown.is_empty() {
+            continue;
         }
+        // A shifter of the user's own may tell by itself. That it can't be asked is another line's.
+        let runs = service.shifter.observe().await.map(|seen| seen.runs).unwrap_or_default();
+        let untold = unknown.into_iter().filter(|(pool, _)| !runs.contains_key(pool));
+        found.extend(untold.map(|(_, check)| check));
+    }
+    Ok(found)
+}
+
+async fn unknown_pools(store: &Store, service: &Service) -> store::Result<Vec<(String, Check)>> {
+    let db = store.reader();
+    let mut found = Vec::new();
+    for pool in &service.only_recorded {
+        let last = store::releases::last_in_pool(db, &service.id, pool).await?;
+        let unplaced = store::releases::unplaced_since(db, &service.id, last.as_ref()).await?;
+        let Some(unplaced) = unplaced.first() else { continue };
+        let last = last.map_or_else(
+            || "and no record names this pool".to_owned(),
+            |last| format!("later than {}, the last record of this pool", last.artifact),
+        );
+        let seen = format!("not known: {} was recorded without `pool`, {last}", unplaced.artifact);
+        let advice = format!(
+            "record {} again with the pool where it is, and have the pipeline send `pool` with every record (or give the pool a \
+             `version` endpoint)",
+            unplaced.artifact.version
+        );
+        let what = format!("{}: what pool {pool} runs", service.id);
+        found.push((pool.clone(), Check::warning(what, seen, advice)));
     }
     Ok(found)
 }

@@ -66,7 +66,7 @@ pub async fn run(context: &Context, args: Args) -> Ended {
     let release =
         deployment.release(app.engine.now(), &by.id).map_err(|error| Fault::new(error.to_string()))?;
     let recorded = app.engine.record(&release).await?;
-    let missing = app.engine.pool_is_missing(&release)?;
+    let missing = app.engine.pool_is_missing(&release).await?;
     if args.json {
         let warnings: Vec<_> = missing.into_iter().collect();
         output::json(&json!({ "id": recorded.id.to_string(), "new": recorded.new, "warnings": warnings }))?;

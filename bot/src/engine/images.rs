@@ -17,7 +17,7 @@ use crate::{
     store::{self, Result, write},
 };
 
-/// Releases whose digests are compared.
+/// Releases whose digests are compared, wherever they are: the same digest has to stand for an artifact everywhere.
 pub const RELEASES: i64 = 200;
 /// Digests that are asked about in one go, the newest ones: a release is asked about once, and then known.
 const MOST: usize = 20;
@@ -47,14 +47,15 @@ impl Known {
     }
 }
 
-/// What is kept of these releases; nobody is asked.
+/// What is kept of the newest `RELEASES` of these releases, given newest first; nobody is asked.
 ///
 /// # Errors
 /// As the store says.
 pub async fn kept(db: &AnyPool, service: &ServiceId, releases: &[Release]) -> Result<Images> {
-    let limit = i64::try_from(releases.len()).unwrap_or(i64::MAX);
-    let manifests = store::manifests::of_service(db, service, limit).await?;
-    Ok(Images::new(releases.iter().map(|release| release.artifact.digest.clone()), manifests))
+    let manifests = store::manifests::of_service(db, service, RELEASES).await?;
+    let most = usize::try_from(RELEASES).unwrap_or(usize::MAX);
+    let newest = releases.iter().take(most).map(|release| release.artifact.digest.clone());
+    Ok(Images::new(newest, manifests))
 }
 
 /// The newest releases, with what the registry says of those that it was never asked about.

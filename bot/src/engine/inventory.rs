@@ -77,22 +77,34 @@ impl Engine {
         Ok(recorded)
     }
 
-    /// What to say to whoever recorded a release without its pool, where nothing else tells what pools run.
+    /// What to say to whoever recorded a release without its pool, when that makes unknown what pools run.
     ///
     /// # Errors
     /// `NotFound` for a service that is not declared.
-    pub fn pool_is_missing(&self, new: &NewRelease) -> Result<Option<String>> {
+    pub async fn pool_is_missing(&self, new: &NewRelease) -> Result<Option<String>> {
         let service = self.service(&new.service.0)?;
-        if new.pool.is_some() || new.phase == Phase::Preview || service.only_recorded.is_empty() {
+        if new.pool.is_some() || new.phase == Phase::Preview {
             return Ok(None);
         }
-        let pools = service.only_recorded.join(", ");
-        Ok(Some(format!(
-            "pool is missing: only records tell what {pools} of {} run, and {} may be in any of them. Until that is told, what \
-             they run counts as unknown, and a rollback may find no target. Record it again with `pool` (and with another \
-             `id`, if it has one)",
-            service.id, new.artifact
-        )))
+        let db = self.store.reader();
+        let mut unknown: Vec<&str> = Vec::new();
+        for pool in &service.only_recorded {
+            let last = store::releases::last_in_pool(db, &service.id, pool).await?;
+            let unplaced = store::releases::unplaced_since(db, &service.id, last.as_ref()).await?;
+            if unplaced.iter().any(|release| release.artifact.digest == new.artifact.digest) {
+                unknown.push(pool);
+            }
+        }
+        Ok((!unknown.is_empty()).then(|| {
+            format!(
+                "pool is missing: only records tell what {} of {} run, and {} may be in any of them. Until that is told, what \
+                 they run counts as unknown, and a rollback may find no target. Record it again with `pool` (and with another \
+                 `id`, if it has one)",
+                unknown.join(", "),
+                service.id,
+                new.artifact
+            )
+        }))
     }
 
     /// A person corrects the inventory. Audited; the running rollback's own decision reads it again. The same delivery marks
@@ -199,11 +211,11 @@ impl Engine {
         let db = self.store.reader();
         let releases = store::releases::newest(db, &service.id, images::RELEASES).await?;
         let manifests = store::manifests::of_service(db, &service.id, images::RELEASES).await?;
-        let marked: Vec<Digest> = marks.iter().take(MARKED).map(|mark| mark.digest.clone()).collect();
-        let recorded = releases.iter().map(|release| release.artifact.digest.clone());
-        let images = Images::new(recorded.chain(marked.iter().cloned()), manifests);
+        let marked = marks.iter().map(|mark| &mark.digest);
+        let recorded = releases.iter().map(|release| &release.artifact.digest);
+        let digests = std::iter::once(digest).chain(marked.clone().take(MARKED)).cloned().collect();
+        let images = Images::new(recorded.chain(marked).cloned(), manifests);
         let mut known = images::Known { images, releases, unasked: Vec::new(), gone: BTreeSet::new() };
-        let digests = [vec![digest.clone()], marked].concat();
         images::learn(self, service, &mut known, digests).await?;
         Ok(known)
     }

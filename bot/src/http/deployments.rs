@@ -20,7 +20,7 @@ pub async fn record(
     let deployment = Deployment::read(&sent)?.release(app.engine.now(), &caller.actor().id)?;
     let recorded = app.engine.record(&deployment).await?;
     let status = if recorded.new { StatusCode::CREATED } else { StatusCode::OK };
-    let warnings: Vec<_> = app.engine.pool_is_missing(&deployment)?.into_iter().collect();
+    let warnings: Vec<_> = app.engine.pool_is_missing(&deployment).await?.into_iter().collect();
     let answer = json!({
         "id": recorded.id.to_string(),
         "new": recorded.new,

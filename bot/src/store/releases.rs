@@ -69,8 +69,8 @@ pub async fn last_in_pool(db: &AnyPool, service: &ServiceId, pool: &str) -> Resu
     row.map(decode).transpose()
 }
 
-/// The newest releases that may be in any pool, at most 20: recorded as serving traffic, but without its pool, after `last` (the last record of
-/// the pool that is asked about; none: at any time), with other bytes, and not recorded with a pool since.
+/// The newest releases that may be in any pool, at most 20: recorded as serving traffic, but without their pool, after `last` (the
+/// last record of the pool that is asked about; none: at any time), with other bytes, and not recorded with a pool since.
 ///
 /// # Errors
 /// As `newest`.

@@ -160,7 +160,7 @@ async fn a_platforms_own_manifest_is_the_image_that_was_recorded() {
     pods.all_run_image(&by_tag("v2.4.1"), 2).await;
     pods.nodes.ill("v2.4.1");
     pods.alert().await;
-    pods.world.presses(&pods.world.ana, "Approve: back to v2.4.0").await;
+    pods.world.presses(&pods.world.ana, "Roll back to v2.4.0").await;
     let proposal = pods.world.run(1).await.proposal.unwrap();
     assert_eq!(proposal.failing.unwrap().artifact, new.index);
     // That it ran is known by the tag alone, which is what the click is for.

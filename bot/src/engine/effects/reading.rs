@@ -36,14 +36,14 @@ impl From<store::StoreError> for Failed {
 
 /// Reads router and pools at the same time.
 pub(super) async fn read(job: &Job<'_>) -> std::result::Result<Reading, Failed> {
-    let recorded = images::recorded(&job.engine, &job.service);
+    let recorded = images::recorded(job.engine, &job.service);
     let (observed, versions, known) = join3(job.service.shifter.observe(), versions(job), recorded).await;
     let observed = observed.map_err(Failed::Router)?;
     let mut known = known?;
     let reported = observed.runs.values().filter_map(|running| running.digest.as_ref()?.parse().ok());
     let seen = versions.iter().filter_map(|(_, seen)| seen.as_ref().ok().cloned()).chain(reported);
     let strange: Vec<Digest> = seen.filter(|digest| !known.images.is_recorded(digest)).collect();
-    images::learn(&job.engine, &job.service, &mut known, strange).await?;
+    images::learn(job.engine, &job.service, &mut known, strange).await?;
     let mut reading = Reading { live: Live::default(), drift: vec![], notes: vec![] };
     reading.live.shares.clone_from(&observed.shares);
     reading.live.fluid = observed.fluid;

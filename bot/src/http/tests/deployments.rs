@@ -51,6 +51,11 @@ async fn a_missing_pool_is_said() {
         said.starts_with("pool is missing: only records tell what blue, green of checkout run"),
         "{said}"
     );
+    let late = with("at", NOW - 7_200_000).replace(&digest('a'), &digest('b'));
+    for pool in ["blue", "green"] {
+        assert_eq!(warnings(with("pool", pool)).await, json!([]));
+    }
+    assert_eq!(warnings(late).await, json!([]), "both pools have later records");
     for silent in [with("pool", "blue"), with("phase", "preview")] {
         assert_eq!(warnings(silent).await, json!([]));
     }
