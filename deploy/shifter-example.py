@@ -12,6 +12,15 @@ shifter has to think of: read before writing, several routers, who can't be reac
     pools = ["blue", "green"]
     environment = { ENVOYS = "http://10.0.0.2:9901,http://10.0.0.3:9901", PREFIX = "routing.checkout" }
 
+Without pools it replaces what runs (strategy = "rolling"): it asks every server which digest it runs, and ROLL is a program of
+yours that has your deployment system roll the service to a digest. ROLL gets digest and version, and ends when that was accepted.
+
+    [services.search.traffic]
+    strategy = "rolling"
+    kind = "exec"
+    command = ["/usr/local/bin/shifter-example.py"]
+    environment = { SERVERS = "http://10.0.0.5:8080,http://10.0.0.6:8080", ROLL = "/usr/local/bin/roll-search" }
+
 One request comes on standard input. Lines of JSON go to standard output: any number of {"progress": "…"}, and at the end
 {"answer": …} or {"error": "…", "detail": "…"}. docs/adapters.md has the whole contract. Try it by hand:
 
@@ -20,6 +29,8 @@ One request comes on standard input. Lines of JSON go to standard output: any nu
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 import urllib.error
 import urllib.parse
@@ -199,9 +210,102 @@ def progress(readings, unreachable, pools, wanted, without):
     return {"outcome": "settled", "seen": seen}
 
 
+# What runs is named by the first twelve digits of its digest, as lastgood names it in `move.shares`.
+def name(digest):
+    return digest.split(":")[-1][:12]
+
+
+def ask_servers(servers):
+    """What each server says that it runs, and who can't be asked."""
+    running, unreachable = {}, []
+    for server in servers:
+        try:
+            said = get(server, "version")
+            running[server] = {"digest": said["digest"], "version": said.get("version")}
+        except (OSError, ValueError, KeyError) as error:
+            unreachable.append({"instance": server, "detail": str(error)})
+    return running, unreachable
+
+
+def what_runs(running, unreachable):
+    """Shares of servers, in whole percent that add up to 100."""
+    if not running:
+        raise Refused("unavailable", "; ".join(f"{u['instance']}: {u['detail']}" for u in unreachable))
+    runs, count = {}, {}
+    for one in running.values():
+        runs[name(one["digest"])] = one
+        count[name(one["digest"])] = count.get(name(one["digest"]), 0) + 1
+    shares = {what: servers * 100 // len(running) for what, servers in count.items()}
+    # What was lost by rounding down goes to those that lost most.
+    short = sorted(shares, key=lambda what: count[what] * 100 % len(running), reverse=True)
+    for what in short[: 100 - sum(shares.values())]:
+        shares[what] += 1
+    capacity = {what: {"alive": servers, "all": servers} for what, servers in count.items()}
+    return {"shares": shares, "capacity": capacity, "runs": runs, "unreachable": unreachable}
+
+
+def roll(move):
+    try:
+        done = subprocess.run(
+            [os.environ["ROLL"], move["digest"], move.get("version", "")],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=5,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        # It may have been accepted: lastgood reads back, and decides.
+        raise Refused("unknown", str(error)) from error
+    except OSError as error:
+        raise Refused("unavailable", f"{os.environ['ROLL']}: {error}") from error
+    if done.returncode:
+        raise Refused("unknown", f"{os.environ['ROLL']} ended with {done.returncode}: {done.stderr.strip()}")
+
+
+def replace(operation, move):
+    """A rolling update: what runs is replaced, and no traffic moves between pools."""
+    without = move.get("without", [])
+    servers = [s for s in os.environ["SERVERS"].split(",") if operation == "observe" or s not in without]
+    running, unreachable = ask_servers(servers)
+    seen = what_runs(running, unreachable)
+    if operation == "observe":
+        return seen
+    there = all(one["digest"] == move["digest"] for one in running.values())
+    if operation == "preflight":
+        if unreachable:
+            return {"outcome": "unreachable", "instances": unreachable}
+        if there:
+            return {"outcome": "already_there"}
+        if not shutil.which(os.environ["ROLL"]):
+            return {"outcome": "refused", "reasons": [f"{os.environ['ROLL']} is no program that can be run"]}
+        return {"outcome": "ready", "warnings": []}
+    # Shares change by themselves while servers are replaced: somebody new is another hand, and a change of shares is not.
+    before = move.get("from")
+    known = {name(move["digest"])} | {what for what, share in (before or seen["shares"]).items() if share}
+    strange = [what for what in seen["shares"] if what not in known]
+    if operation == "apply":
+        if unreachable:
+            raise Refused("unavailable", "; ".join(f"{u['instance']}: {u['detail']}" for u in unreachable))
+        if strange:
+            raise Refused("conflict", f"expected {spell(before)}, but {spell(seen['shares'])}")
+        if not there:
+            roll(move)
+        return {}
+    if operation == "progress":
+        if unreachable:
+            detail = f"can't be asked: {', '.join(u['instance'] for u in unreachable)}"
+            return {"outcome": "moving", "seen": seen, "detail": detail}
+        if there:
+            return {"outcome": "settled", "seen": seen}
+        if strange:
+            return {"outcome": "failed", "seen": seen, "detail": f"another hand: {spell(seen['shares'])}"}
+        done = sum(one["digest"] == move["digest"] for one in running.values())
+        return {"outcome": "moving", "seen": seen, "detail": f"{done} of {len(running)} servers"}
+    raise Refused("invalid", f"there is no operation {operation!r}")
+
+
 def answer(request):
     if request.get("version") != VERSION:
         raise Refused("invalid", f"this shifter speaks version {VERSION} of the contract")
+    if not request["pools"]:
+        return replace(request["operation"], request.get("move") or {})
     pools, operation, move = request["pools"], request["operation"], request.get("move") or {}
     wanted, without = move.get("shares", {}), move.get("without", [])
     envoys, prefix = os.environ["ENVOYS"].split(","), os.environ["PREFIX"]

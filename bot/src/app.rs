@@ -134,6 +134,7 @@ fn service(
             Strategy::Canary => pools_serve,
             Strategy::Rolling => false,
         },
+        only_recorded: from.only_recorded(),
         must_pull: from.must_pull(),
         shifter,
         registry,

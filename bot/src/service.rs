@@ -71,6 +71,8 @@ pub struct Service {
     pub tolerance: Tolerance,
     /// The strategy serves from pools: a target must be in one.
     pub needs_pool: bool,
+    /// Pools whose content nothing tells but the records that name them.
+    pub only_recorded: Vec<String>,
     pub must_pull: bool,
     pub shifter: Arc<dyn Shifter>,
     pub registry: Option<Arc<dyn Registry>>,

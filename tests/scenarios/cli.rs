@@ -206,7 +206,7 @@ fn what_is_recorded_is_listed_marked_and_gated() {
         "record checkout --version v2 --digest {two} --pool green --at 2026-01-31T09:00:00Z --by ana --irreversible drops_a_column --json"
     );
     let recorded: Value = serde_json::from_str(&place.good(&v2)).unwrap();
-    assert_eq!(recorded, json!({ "id": "R-2", "new": true }));
+    assert_eq!(recorded, json!({ "id": "R-2", "new": true, "warnings": [] }));
 
     assert_eq!(place.good("gate checkout v2"), "allowed: nothing is known against it\n");
     let mark = "mark checkout v2 unstable --reason it_leaks";
@@ -228,6 +228,31 @@ fn what_is_recorded_is_listed_marked_and_gated() {
     assert_eq!(place.good("gate checkout v2"), "allowed: marked stable by a person\n");
     let all: Value = serde_json::from_str(&place.good("releases checkout --json")).unwrap();
     assert_eq!((&all[0]["digest"], &all[0]["by"]), (&two.into(), &"ana".into()));
+}
+
+#[test]
+fn a_record_without_its_pool_is_told_what_is_missing_and_so_is_check() {
+    let place = Place::new();
+    let (one, two) = (digest('a'), digest('b'));
+    let not_known = |line: &str| place.run("check").out.lines().any(|said| said.contains(line));
+    place.good(&format!("record checkout --version v1 --digest {one} --pool blue --at 2026-01-31T08:00:00Z"));
+    // A preview takes no traffic, wherever it is.
+    place.good(&format!("record checkout --version v2 --digest {two} --phase preview"));
+    assert!(!not_known("what pool blue runs"));
+    let said = place.run(&format!("record checkout --version v2 --digest {two} --at 2026-01-31T09:00:00Z"));
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "v2 (bbbbbbbbbbbb) of checkout recorded: R-3\n"));
+    assert!(
+        said.err.starts_with("pool is missing: only records tell what blue, green of checkout run"),
+        "{}",
+        said.err
+    );
+    assert!(not_known(
+        "! checkout: what pool blue runs: not known: v2 was recorded without `pool`, later than v1, the last record of this pool; record v2 again with the pool where it is"
+    ));
+    assert!(not_known("no record names this pool"));
+    place
+        .good(&format!("record checkout --version v2 --digest {two} --pool green --at 2026-01-31T09:00:00Z"));
+    assert!(!not_known("what pool blue runs") && !not_known("what pool green runs"));
 }
 
 #[test]

@@ -10,5 +10,6 @@ mod harness;
 mod mirror;
 mod outside;
 mod packaging;
+mod pipelines;
 mod slack;
 mod traffic;

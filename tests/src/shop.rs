@@ -32,6 +32,8 @@ struct Manner {
     failures: f64,
     latency: Duration,
     healthy: bool,
+    /// Answers of `/healthz` that are bad all the same.
+    hiccups: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,7 +76,7 @@ impl Server {
             pool: pool.to_owned(),
             name: name.to_owned(),
             artifact: Mutex::new(artifact(version)),
-            manner: Mutex::new(Manner { failures: 0.0, latency: Duration::ZERO, healthy: true }),
+            manner: Mutex::new(Manner { failures: 0.0, latency: Duration::ZERO, healthy: true, hiccups: 0 }),
             counts: Mutex::default(),
             since: Mutex::default(),
         });
@@ -108,6 +110,11 @@ impl Server {
     /// What `/healthz` says: 200 or 503.
     pub fn healthy(&self, healthy: bool) {
         self.inner.manner.lock().unwrap().healthy = healthy;
+    }
+
+    /// The next so many questions for `/healthz` get a 503, whatever else it would say.
+    pub fn hiccups(&self, times: u32) {
+        self.inner.manner.lock().unwrap().hiccups = times;
     }
 
     /// Runs another version from now on, as after a rolling update.
@@ -150,10 +157,10 @@ fn serve(inner: &Arc<Inner>, listener: TcpListener) -> Running {
 }
 
 async fn healthz(State(inner): State<Arc<Inner>>) -> StatusCode {
-    match inner.manner.lock().unwrap().healthy {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    }
+    let mut manner = inner.manner.lock().unwrap();
+    let well = manner.healthy && manner.hiccups == 0;
+    manner.hiccups = manner.hiccups.saturating_sub(1);
+    if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 async fn version(State(inner): State<Arc<Inner>>) -> Json<serde_json::Value> {

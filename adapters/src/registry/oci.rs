@@ -4,7 +4,7 @@
 //! crate hides from its callers what they act on (`Retry-After`, the media type, why a token was refused), reads answers
 //! of any size, and has a client of its own.
 
-use std::{sync::Mutex, time::Duration};
+use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use http::header;
@@ -13,17 +13,15 @@ use oci_client::{
     Reference, RegistryOperation,
     client::{ClientConfig, ClientProtocol},
     errors::{OciDistributionError, OciEnvelope, OciErrorCode},
-    manifest::{
-        IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
-        OCI_IMAGE_MEDIA_TYPE,
-    },
     secrets::RegistryAuth,
 };
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256, Sha512};
 use url::Url;
 
-use super::{Found, Registry};
+use super::{
+    Found, Registry,
+    manifest::{self, ACCEPT},
+};
 use crate::{
     Check, Fault, Secret,
     client::{self, Answer, BuildError, ask, cause, limit, quote},
@@ -37,13 +35,6 @@ pub const LIMIT: Duration = Duration::from_secs(10);
 const MOST: usize = 4 * 1024 * 1024;
 /// Some public registries redirect a manifest to the nearest copy.
 const REDIRECTS: usize = 3;
-/// All four, or a registry that has the other kind says that there is none.
-const ACCEPT: [&str; 4] = [
-    OCI_IMAGE_MEDIA_TYPE,
-    OCI_IMAGE_INDEX_MEDIA_TYPE,
-    IMAGE_MANIFEST_MEDIA_TYPE,
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE,
-];
 
 /// `{ kind = "oci", repository = "registry.example.com/shop/checkout" }`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -180,20 +171,20 @@ impl Oci {
         tokio::time::timeout(self.limit, question).await.unwrap_or_else(late)
     }
 
-    async fn fetch(&self, digest: &Digest) -> Result<Found, Fault> {
+    /// The manifest's bytes, which are those that the digest names.
+    async fn fetch(&self, digest: &Digest) -> Result<Answer, Fault> {
         let asked = format!("registry {}: {digest}", self.name);
-        let answer = self.get(&self.manifest(digest.as_str())).await?;
+        let answer = self.get(&self.path(digest.as_str())).await?;
         if answer.status != http::StatusCode::OK {
             return Err(self.fault(&asked, &answer).await);
         }
-        if !matches_digest(digest, &answer.body) {
+        if !manifest::matches_digest(digest, &answer.body) {
             let size = answer.body.len();
             return Err(Fault::Invalid(format!(
                 "{asked}: the registry sent {size} bytes with another digest"
             )));
         }
-        let size = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
-        Ok(Found { media_type: media_type(&answer), size })
+        Ok(answer)
     }
 
     /// Sends credentials to the registry only, never to where it redirects.
@@ -258,7 +249,7 @@ impl Oci {
         }
     }
 
-    fn manifest(&self, digest: &str) -> String {
+    fn path(&self, digest: &str) -> String {
         format!("{}/manifests/{digest}", self.repository.repository())
     }
 
@@ -288,44 +279,24 @@ impl Oci {
     }
 }
 
-/// Whether `bytes` are what `digest` names.
-fn matches_digest(digest: &Digest, bytes: &[u8]) -> bool {
-    let hex = |hash: &[u8]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    match digest.as_str().split_once(':') {
-        Some(("sha256", wanted)) => hex(&Sha256::digest(bytes)) == wanted,
-        Some(("sha512", wanted)) => hex(&Sha512::digest(bytes)) == wanted,
-        _ => false,
-    }
-}
-
-/// What the registry says it is, or else what the manifest says of itself.
-fn media_type(answer: &Answer) -> String {
-    #[derive(Deserialize)]
-    struct Typed {
-        #[serde(rename = "mediaType")]
-        media_type: String,
-    }
-    let said = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let said = said.map(|said| said.split(';').next().unwrap_or(said).trim().to_lowercase());
-    match said {
-        Some(said) if ACCEPT.contains(&said.as_str()) => said,
-        said => match serde_json::from_slice::<Typed>(&answer.body) {
-            Ok(typed) => typed.media_type,
-            Err(_) => said.unwrap_or_else(|| OCI_IMAGE_MEDIA_TYPE.to_owned()),
-        },
-    }
-}
-
 #[async_trait]
 impl Registry for Oci {
     async fn find(&self, digest: &Digest) -> Result<Found, Fault> {
-        self.within(self.fetch(digest)).await
+        let answer = self.within(self.fetch(digest)).await?;
+        let size = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
+        Ok(Found { media_type: manifest::media_type(&answer), size })
+    }
+
+    async fn manifests(&self, digest: &Digest) -> Result<BTreeSet<Digest>, Fault> {
+        let answer = self.within(self.fetch(digest)).await?;
+        let named = manifest::named(&manifest::media_type(&answer), &answer.body);
+        named.map_err(|why| Fault::Invalid(format!("registry {}: {digest}: {why}", self.name)))
     }
 
     /// Looks for a digest that no bytes have: "not found" proves connection, credentials and pull permission.
     async fn check(&self) -> Vec<Check> {
         let what = format!("registry {}: pull", self.name);
-        let nothing = self.manifest(&format!("sha256:{}", "0".repeat(64)));
+        let nothing = self.path(&format!("sha256:{}", "0".repeat(64)));
         let asked = async {
             let answer = self.get(&nothing).await?;
             Ok(self.fault(&what, &answer).await)
@@ -390,14 +361,5 @@ mod tests {
             let said = config(bad).reference().unwrap_err().to_string();
             assert!(said.starts_with("repository: ") && !said.contains("hunter2"), "{bad}: {said}");
         }
-    }
-
-    #[test]
-    fn bytes_are_hashed_with_the_algorithm_of_the_digest() {
-        let of_nothing = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let digest: Digest = of_nothing.parse().unwrap();
-        assert!(matches_digest(&digest, b"") && !matches_digest(&digest, b" "));
-        let sha512: Digest = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
-        assert!(!matches_digest(&sha512, b""));
     }
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, process::ExitStatus, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lastgood_core::Strategy;
+use lastgood_core::{Artifact, Strategy};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -188,6 +188,10 @@ impl Shifter for Exec {
             return Err(Fault::Invalid(reason));
         }
         self.service.progress(&self.ask(Operation::Progress, Some(wanted)).await?)
+    }
+
+    fn pool_of(&self, artifact: &Artifact) -> Option<String> {
+        self.service.pool_of(artifact)
     }
 
     async fn check(&self) -> Vec<Check> {

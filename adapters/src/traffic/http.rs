@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, Mac as _};
-use lastgood_core::Strategy;
+use lastgood_core::{Artifact, Strategy};
 use serde::Deserialize;
 use sha2::Sha256;
 
@@ -211,6 +211,10 @@ impl Shifter for Http {
             return Err(Fault::Invalid(reason));
         }
         self.service.progress(&self.ask(Operation::Progress, Some(wanted)).await?)
+    }
+
+    fn pool_of(&self, artifact: &Artifact) -> Option<String> {
+        self.service.pool_of(artifact)
     }
 
     async fn check(&self) -> Vec<Check> {

@@ -259,6 +259,11 @@ pub trait Section {
         false
     }
 
+    /// Whether `observe` tells what each pool runs, so that nobody else has to be asked.
+    fn tells_what_runs(&self) -> bool {
+        false
+    }
+
     /// Nothing is asked yet.
     ///
     /// # Errors

@@ -20,8 +20,9 @@ use crate::{
     app, chat,
     clock::{Clock as _, System},
     config::{self, Config, LogFormat, adapters::Section as _},
-    service::Service,
-    store, telemetry,
+    service::{Service, Services},
+    store::{self, Store},
+    telemetry,
 };
 
 pub async fn run(context: &Context) -> Ended {
@@ -32,7 +33,7 @@ pub async fn run(context: &Context) -> Ended {
     let mut lines: Vec<_> =
         warnings.iter().map(|warning| Line { sign: '!', text: warning.to_string() }).collect();
     lines.push(Line { sign: '✓', text: format!("{}: valid", context.file().display()) });
-    lines.extend(store_lines(&config).await);
+    lines.extend(store_lines(&config, &services).await);
     let pagers = join_all(config.pagers.iter().map(|(name, pager)| {
         let client = &client;
         async move {
@@ -76,7 +77,7 @@ impl From<Check> for Line {
     }
 }
 
-async fn store_lines(config: &Config) -> Vec<Line> {
+async fn store_lines(config: &Config, services: &Services) -> Vec<Line> {
     let what = format!("store {}", store::without_password(&config.store.url));
     let opened = match app::open_store(config).await {
         Ok(store) => store,
@@ -93,10 +94,53 @@ async fn store_lines(config: &Config) -> Vec<Line> {
             format!("{count} messages were refused for good"),
             "see the server's log for the platform's reasons",
         )),
+        Err(error) => lines.push(Check::bad(what.clone(), error.to_string(), "is the schema complete?")),
+    }
+    match unplaced(&opened, services).await {
+        Ok(unplaced) => lines.extend(unplaced),
         Err(error) => lines.push(Check::bad(what, error.to_string(), "is the schema complete?")),
     }
     opened.close().await;
     lines.into_iter().map(Line::from).collect()
+}
+
+/// Pools of which it is not known what they run, since a release was recorded without its pool.
+async fn unplaced(store: &Store, services: &Services) -> store::Result<Vec<Check>> {
+    let mut found = Vec::new();
+    for service in services.iter() {
+        let unknown = unknown_pools(store, service).await?;
+        if unknown.is_empty() {
+            continue;
+        }
+        // A shifter of the user's own may tell by itself. That it can't be asked is another line's.
+        let runs = service.shifter.observe().await.map(|seen| seen.runs).unwrap_or_default();
+        let untold = unknown.into_iter().filter(|(pool, _)| !runs.contains_key(pool));
+        found.extend(untold.map(|(_, check)| check));
+    }
+    Ok(found)
+}
+
+async fn unknown_pools(store: &Store, service: &Service) -> store::Result<Vec<(String, Check)>> {
+    let db = store.reader();
+    let mut found = Vec::new();
+    for pool in &service.only_recorded {
+        let last = store::releases::last_in_pool(db, &service.id, pool).await?;
+        let unplaced = store::releases::unplaced_since(db, &service.id, last.as_ref()).await?;
+        let Some(unplaced) = unplaced.first() else { continue };
+        let last = last.map_or_else(
+            || "and no record names this pool".to_owned(),
+            |last| format!("later than {}, the last record of this pool", last.artifact),
+        );
+        let seen = format!("not known: {} was recorded without `pool`, {last}", unplaced.artifact);
+        let advice = format!(
+            "record {} again with the pool where it is, and have the pipeline send `pool` with every record (or give the pool a \
+             `version` endpoint)",
+            unplaced.artifact.version
+        );
+        let what = format!("{}: what pool {pool} runs", service.id);
+        found.push((pool.clone(), Check::warning(what, seen, advice)));
+    }
+    Ok(found)
 }
 
 async fn chats(config: &Config, client: &reqwest::Client) -> Vec<Check> {

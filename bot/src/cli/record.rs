@@ -66,13 +66,18 @@ pub async fn run(context: &Context, args: Args) -> Ended {
     let release =
         deployment.release(app.engine.now(), &by.id).map_err(|error| Fault::new(error.to_string()))?;
     let recorded = app.engine.record(&release).await?;
+    let missing = app.engine.pool_is_missing(&release).await?;
     if args.json {
-        output::json(&json!({ "id": recorded.id.to_string(), "new": recorded.new }))?;
+        let warnings: Vec<_> = missing.into_iter().collect();
+        output::json(&json!({ "id": recorded.id.to_string(), "new": recorded.new, "warnings": warnings }))?;
     } else {
         let known = if recorded.new { "recorded" } else { "was recorded before" };
         let version = plain(&release.artifact.version);
         let digest = release.artifact.digest.short();
         say(format!("{version} ({digest}) of {} {known}: {}", release.service, recorded.id))?;
+        if let Some(missing) = missing {
+            output::note(&plain(&missing));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

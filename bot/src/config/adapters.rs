@@ -76,6 +76,11 @@ impl Shifter {
         self.section().splits()
     }
 
+    /// Whether it tells what each pool runs.
+    pub fn tells_what_runs(&self) -> bool {
+        self.section().tells_what_runs()
+    }
+
     /// Whether going back means that other pods are made.
     pub fn replaces_pods(&self) -> bool {
         self.section().replaces_pods()

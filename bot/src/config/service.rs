@@ -126,6 +126,16 @@ impl Service {
         self.must_pull.unwrap_or(self.replaces_pods())
     }
 
+    /// Pools whose content nothing tells but the records that name them.
+    pub fn only_recorded(&self) -> Vec<String> {
+        if self.traffic.shifter.tells_what_runs() {
+            return Vec::new();
+        }
+        let has_version = |pool: &str| self.pools.get(pool).is_some_and(|pool| pool.version.is_some());
+        let pools = self.traffic.shifter.pools().into_iter().filter(|pool| !has_version(pool));
+        pools.map(str::to_owned).collect()
+    }
+
     /// Whether going back means that other pods are made.
     pub fn replaces_pods(&self) -> bool {
         self.traffic.strategy == Strategy::Rolling || self.traffic.shifter.replaces_pods()

@@ -62,6 +62,7 @@ pub fn service(world: &World, person: &Actor) -> anyhow::Result<Service> {
         suspect_within: 24 * 3_600_000,
         tolerance: Tolerance::default(),
         needs_pool: true,
+        only_recorded: vec![],
         must_pull: false,
         shifter: world.shifter(),
         registry: Some(Arc::new(registry.build(http)?)),

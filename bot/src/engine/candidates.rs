@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lastgood_core::{
-    At, RollbackId, ServiceId,
+    At, Digest, RollbackId, ServiceId,
     inventory::{
         Phase, Release, Stability,
         choice::{InRegistry, Known},
@@ -12,7 +12,8 @@ use lastgood_core::{
 };
 use sqlx::AnyPool;
 
-use crate::store::{self, Result};
+use super::images;
+use crate::store::{self, Result, StoreError};
 
 /// At most `limit` releases, newest first, and whether there may be more.
 ///
@@ -22,18 +23,26 @@ pub async fn history(db: &AnyPool, service: &ServiceId, now: At, limit: i64) -> 
     let releases = store::releases::newest(db, service, limit).await?;
     let more = i64::try_from(releases.len()).is_ok_and(|n| n == limit);
     let oldest = releases.last().map_or(0, |r| r.at);
-    let marks: BTreeMap<String, Stability> = store::releases::newest_marks(db, service, limit)
-        .await?
+    let images = images::kept(db, service, &releases).await?;
+    let mut newest_marks = store::releases::newest_marks(db, service, limit).await?;
+    // An artifact that was marked by several of its digests: the last word counts.
+    newest_marks.sort_by_key(|mark| mark.at);
+    let marks: BTreeMap<Digest, Stability> = newest_marks
         .into_iter()
-        .map(|mark| (mark.digest.to_string(), mark.stability))
+        .map(|mark| (images.artifact(&mark.digest).clone(), mark.stability))
         .collect();
-    let blamed: BTreeMap<String, i64> =
-        store::rollbacks::blamed(db, service, limit).await?.into_iter().collect();
+    let mut blamed: BTreeMap<Digest, i64> = BTreeMap::new();
+    for (digest, id) in store::rollbacks::blamed(db, service, limit).await? {
+        let digest =
+            Digest::try_from(digest).map_err(|e| StoreError::undecodable("what a rollback blamed", e))?;
+        blamed.insert(images.artifact(&digest).clone(), id);
+    }
     let mut noise = spans(store::alerts::firing_times(db, service, oldest).await?, now);
     noise.extend(spans(store::rollbacks::activity(db, service, oldest).await?, now));
     let lives = sole_lives(&releases, now);
-    let known = releases.into_iter().zip(lives).map(|(release, lived)| {
-        let digest = release.artifact.digest.to_string();
+    let known = releases.into_iter().zip(lives).map(|(mut release, lived)| {
+        let digest = images.artifact(&release.artifact.digest).clone();
+        release.artifact.digest = digest.clone();
         Known {
             stability: marks.get(&digest).cloned().unwrap_or_default(),
             rolled_back_by: blamed.get(&digest).map(|id| RollbackId(*id)),

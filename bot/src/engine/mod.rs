@@ -10,6 +10,7 @@ pub mod delivery;
 mod effects;
 mod executor;
 mod heard;
+mod images;
 pub mod incidents;
 pub mod inventory;
 mod lease;

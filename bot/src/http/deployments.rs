@@ -20,12 +20,14 @@ pub async fn record(
     let deployment = Deployment::read(&sent)?.release(app.engine.now(), &caller.actor().id)?;
     let recorded = app.engine.record(&deployment).await?;
     let status = if recorded.new { StatusCode::CREATED } else { StatusCode::OK };
+    let warnings: Vec<_> = app.engine.pool_is_missing(&deployment).await?.into_iter().collect();
     let answer = json!({
         "id": recorded.id.to_string(),
         "new": recorded.new,
         "service": deployment.service,
         "version": deployment.artifact.version,
         "digest": deployment.artifact.digest,
+        "warnings": warnings,
     });
     Ok((status, Json(answer)))
 }

@@ -18,6 +18,7 @@ pub mod deliveries;
 pub mod effects;
 pub mod heard;
 pub mod incidents;
+pub mod manifests;
 pub mod messages;
 pub mod releases;
 pub mod replicas;

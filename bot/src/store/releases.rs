@@ -69,6 +69,32 @@ pub async fn last_in_pool(db: &AnyPool, service: &ServiceId, pool: &str) -> Resu
     row.map(decode).transpose()
 }
 
+/// The newest releases that may be in any pool, at most 20: recorded as serving traffic, but without their pool, after `last` (the
+/// last record of the pool that is asked about; none: at any time), with other bytes, and not recorded with a pool since.
+///
+/// # Errors
+/// As `newest`.
+pub async fn unplaced_since(
+    db: &AnyPool,
+    service: &ServiceId,
+    last: Option<&Release>,
+) -> Result<Vec<Release>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM releases AS unplaced WHERE service = $1 AND pool IS NULL AND phase <> 'preview' \
+         AND digest <> $2 AND (at > $3 OR (at = $3 AND id > $4)) AND NOT EXISTS (SELECT 1 FROM releases AS placed \
+         WHERE placed.service = unplaced.service AND placed.digest = unplaced.digest AND placed.pool IS NOT NULL \
+         AND placed.at >= unplaced.at) ORDER BY at DESC, id DESC LIMIT 20"
+    );
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(service.0.clone())
+        .bind(last.map(|last| last.artifact.digest.to_string()).unwrap_or_default())
+        .bind(last.map_or(At::MIN, |last| last.at))
+        .bind(last.map_or(0, |last| last.id.0))
+        .fetch_all(db)
+        .await?;
+    rows.into_iter().map(decode).collect()
+}
+
 /// Whether the digest was ever recorded for the service.
 ///
 /// # Errors
@@ -130,13 +156,15 @@ pub async fn marks(db: &AnyPool, service: &ServiceId) -> Result<Vec<Mark>> {
     rows.into_iter().map(decode_mark).collect()
 }
 
-/// Marks of the newest `limit` releases of a service.
+/// Marks of the newest `limit` releases of a service, and of the manifests that their images name.
 ///
 /// # Errors
 /// As `newest`.
 pub async fn newest_marks(db: &AnyPool, service: &ServiceId, limit: i64) -> Result<Vec<Mark>> {
     let sql = format!(
-        "{MARK} AND digest IN (SELECT digest FROM releases WHERE service = $1 ORDER BY at DESC, id DESC LIMIT $2)"
+        "WITH newest AS (SELECT digest FROM releases WHERE service = $1 ORDER BY at DESC, id DESC LIMIT $2) {MARK} \
+         AND (digest IN (SELECT digest FROM newest) OR digest IN (SELECT manifest FROM manifests WHERE image IN \
+         (SELECT digest FROM newest)))"
     );
     let rows: Vec<MarkRow> =
         sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(service.0.clone()).bind(limit).fetch_all(db).await?;

@@ -134,8 +134,10 @@ pub async fn activity(db: &AnyPool, service: &ServiceId, since: At) -> Result<Ve
 /// # Errors
 /// As the database says.
 pub async fn blamed(db: &AnyPool, service: &ServiceId, limit: i64) -> Result<Vec<(String, i64)>> {
-    let sql = "SELECT failing, MAX(id) FROM rollbacks WHERE service = $1 AND blamed = 1 AND failing IN \
-               (SELECT digest FROM releases WHERE service = $1 ORDER BY at DESC, id DESC LIMIT $2) GROUP BY failing";
+    let sql = "WITH newest AS (SELECT digest FROM releases WHERE service = $1 ORDER BY at DESC, id DESC LIMIT $2) \
+               SELECT failing, MAX(id) FROM rollbacks WHERE service = $1 AND blamed = 1 AND (failing IN (SELECT digest \
+               FROM newest) OR failing IN (SELECT manifest FROM manifests WHERE image IN (SELECT digest FROM newest))) \
+               GROUP BY failing";
     Ok(sqlx::query_as(sql).bind(service.0.clone()).bind(limit).fetch_all(db).await?)
 }
 

@@ -193,6 +193,7 @@ pub fn bare(shifter: Arc<dyn lastgood_adapters::traffic::Shifter>) -> Service {
         suspect_within: 24 * HOUR,
         tolerance: Tolerance::default(),
         needs_pool: false,
+        only_recorded: vec![],
         must_pull: false,
         shifter,
         registry: None,

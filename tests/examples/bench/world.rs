@@ -146,6 +146,7 @@ fn timed(of: &Service, calls: &Calls) -> Service {
         suspect_within: of.suspect_within,
         tolerance: of.tolerance,
         needs_pool: of.needs_pool,
+        only_recorded: vec![],
         must_pull: of.must_pull,
         shifter: Arc::new(Timed { inner: of.shifter.clone(), calls: calls.clone() }),
         registry: of.registry.clone(),

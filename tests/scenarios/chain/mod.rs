@@ -4,13 +4,16 @@
 mod alerts;
 pub mod bot;
 mod broken;
+mod images;
 mod meanwhile;
 pub mod outside;
 mod people;
 mod pods;
+mod pools;
 mod processes;
+mod rolling;
 pub mod scene;
-mod serve;
+pub mod serve;
 mod stability;
 pub mod stage;
 mod steps;

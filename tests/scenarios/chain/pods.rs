@@ -7,9 +7,12 @@ use lastgood_core::rollback::{Phase, Why};
 use lastgood_tests::{
     database::Kind,
     process::{poll, poll_async},
-    real::kubernetes::{
-        Kubernetes, NAMESPACE, deployment, image,
-        nodes::{Manner, Nodes},
+    real::{
+        kubernetes::{
+            Kubernetes, NAMESPACE, deployment, image,
+            nodes::{Manner, Nodes},
+        },
+        registry::Registry,
     },
     shop::artifact,
     standin::{
@@ -21,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::sync::RwLock;
 
 use super::{
+    images::{self, built},
     stage::{Stage, Wishes},
     world::{World, snapshot},
 };
@@ -62,6 +66,19 @@ impl Pods {
 
     /// With more lines of the shifter's section.
     async fn with(replicas: u32, more: &str) -> Self {
+        // Nodes pull for themselves: no registry is set up here.
+        Self::on(Stage::set().await, replicas, more, "must_pull = false", &image("v2.4.0"), &[]).await
+    }
+
+    /// On a stage, with lines of the service; the first image is this one, and of these versions these digests are reported.
+    async fn on(
+        stage: Stage,
+        replicas: u32,
+        more: &str,
+        service: &str,
+        first: &str,
+        reported: &[(&str, &str)],
+    ) -> Self {
         let cluster = Kubernetes::start().await;
         let traffic = format!(
             "strategy = 'rolling'\nkind = 'kubernetes-rollout'\nnamespace = '{NAMESPACE}'\nworkload = 'deployment/checkout'\n\
@@ -70,7 +87,10 @@ impl Pods {
         );
         let cluster = Arc::new(RwLock::new(cluster));
         let nodes = Nodes::start(&cluster).await;
-        cluster.read().await.create(DEPLOYMENTS, &deployment(replicas, &image("v2.4.0"), &env("old"))).await;
+        for (version, digest) in reported {
+            nodes.reports(version, digest);
+        }
+        cluster.read().await.create(DEPLOYMENTS, &deployment(replicas, first, &env("old"))).await;
         let health = format!(
             "every = '100ms'\nrecover_within = '6s'\ngood_in_a_row = 3\nhttp = [{{ url = '{}' }}]",
             nodes.health()
@@ -78,27 +98,34 @@ impl Pods {
         let wishes = Wishes {
             traffic: Some(traffic),
             health: Some(health),
-            // Nodes pull for themselves: no registry is set up here.
-            service: "must_pull = false".to_owned(),
+            service: service.to_owned(),
             ..Wishes::default()
         };
-        let world = World::open(Stage::set().await, Kind::Sqlite, &wishes).await;
+        let world = World::open(stage, Kind::Sqlite, &wishes).await;
         let pods = Self { world, cluster, nodes };
-        pods.all_run("v2.4.0", replicas).await;
+        pods.all_run_image(first, replicas).await;
         pods
     }
 
     async fn sets(&self, manager: &str, version: &str, env: &Value) {
-        let containers = json!([{"name": "app", "image": image(version), "env": env}]);
+        self.sets_image(manager, &image(version), env).await;
+    }
+
+    async fn sets_image(&self, manager: &str, image: &str, env: &Value) {
+        let containers = json!([{"name": "app", "image": image, "env": env}]);
         let patch = json!({"spec": {"template": {"spec": {"containers": containers}}}});
         self.cluster.read().await.patch(&format!("{DEPLOYMENTS}/checkout"), manager, &patch).await;
     }
 
     async fn all_run(&self, version: &str, replicas: u32) {
-        poll_async(version, Duration::from_secs(30), || async {
+        self.all_run_image(&image(version), replicas).await;
+    }
+
+    async fn all_run_image(&self, image: &str, replicas: u32) {
+        poll_async(image, Duration::from_secs(30), || async {
             let object = self.cluster.read().await.get(&format!("{DEPLOYMENTS}/checkout")).await;
             let (spec, status) = (&object["spec"], &object["status"]);
-            (spec["template"]["spec"]["containers"][0]["image"] == image(version).as_str()
+            (spec["template"]["spec"]["containers"][0]["image"] == image
                 && status["observedGeneration"] == object["metadata"]["generation"]
                 && ["replicas", "updatedReplicas", "availableReplicas"]
                     .iter()
@@ -116,6 +143,36 @@ async fn a_deployment_goes_back_by_one_click() {
     let thread = pods.world.run_ends(1, "recovered").await;
     pods.all_run("v2.4.0", 3).await;
     snapshot("deployment_goes_back", &thread);
+    pods.world.ends().await;
+}
+
+/// Pipelines record the index of what they build and deploy it by its tag; these nodes report the manifest of their platform.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_platforms_own_manifest_is_the_image_that_was_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::start(folder.path(), true).await;
+    let (old, new) = (built(&registry, "v2.4.0").await, built(&registry, "v2.4.1").await);
+    let mut stage = Stage::set().await;
+    (stage.old, stage.new) = (old.index.clone(), new.index.clone());
+    let by_tag = |version: &str| format!("registry.example.com/shop/checkout:{version}");
+    let reported = [&old, &new].map(|of| (of.manifest.version.as_str(), of.manifest.digest.as_str()));
+    let mut pods = Pods::on(stage, 2, "", &images::section(&registry), &by_tag("v2.4.0"), &reported).await;
+    pods.sets_image("kubectl", &by_tag("v2.4.1"), &env("new")).await;
+    pods.all_run_image(&by_tag("v2.4.1"), 2).await;
+    pods.nodes.ill("v2.4.1");
+    pods.alert().await;
+    pods.world.presses(&pods.world.ana, "Roll back to v2.4.0").await;
+    let proposal = pods.world.run(1).await.proposal.unwrap();
+    assert_eq!(proposal.failing.unwrap().artifact, new.index);
+    // That it ran is known by the tag alone, which is what the click is for.
+    let caveats: Vec<_> = proposal.caveats.iter().map(|caveat| caveat.text.as_str()).collect();
+    assert!(matches!(caveats[..], [one] if one.contains("was found by its tag")), "{caveats:?}");
+    pods.world.presses(&pods.world.ana, "Approve v2.4.0 anyway").await;
+    pods.world.run_ends(1, "recovered").await;
+    pods.all_run_image(&format!("{}@{}", by_tag("v2.4.0"), old.index.digest), 2).await;
+    for refused in [&new.index, &new.manifest] {
+        assert_eq!(pods.world.gate(refused).await["allowed"], false);
+    }
     pods.world.ends().await;
 }
 

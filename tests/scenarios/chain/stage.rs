@@ -43,6 +43,8 @@ pub struct Wishes {
     pub store: String,
     /// `bake`, where it is not to be short.
     pub bake: Option<String>,
+    /// Pools without a version endpoint.
+    pub blind: &'static [&'static str],
 }
 
 impl Stage {
@@ -171,15 +173,16 @@ bake = '{bake}'
             service = wishes.service,
             more = wishes.more,
             traffic = wishes.traffic.as_ref().unwrap_or(&switch),
-            pools = ["blue", "green"].map(|pool| self.pool(pool)).concat(),
+            pools = ["blue", "green"].map(|pool| self.pool(pool, !wishes.blind.contains(&pool))).concat(),
         )
     }
 
-    fn pool(&self, pool: &str) -> String {
+    fn pool(&self, pool: &str, tells: bool) -> String {
         let at = self.shop.pool(pool)[0].at();
+        let version = format!("version = {{ url = 'http://{at}/version', json_pointer = '/digest' }}\n");
         format!(
-            "[services.checkout.pools.{pool}]\nversion = {{ url = 'http://{at}/version', json_pointer = '/digest' }}\n\
-             health = [{{ url = 'http://{at}/healthz' }}]\n"
+            "[services.checkout.pools.{pool}]\n{}health = [{{ url = 'http://{at}/healthz' }}]\n",
+            if tells { &version } else { "" }
         )
     }
 }

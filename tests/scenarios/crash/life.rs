@@ -62,6 +62,7 @@ pub fn service(
         suspect_within: 24 * 3_600_000,
         tolerance: Tolerance::default(),
         needs_pool: true,
+        only_recorded: vec![],
         must_pull: true,
         shifter: port.clone(),
         registry: Some(port.clone()),

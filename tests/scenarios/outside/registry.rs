@@ -1,7 +1,7 @@
 //! A real docker-registry, with accounts.
 
 use lastgood_adapters::registry::{Registry as _, oci};
-use lastgood_tests::real::registry::{PASSWORD, Registry, USER};
+use lastgood_tests::real::registry::{INDEX, LIST, PASSWORD, Registry, USER};
 use serde_json::json;
 
 use super::{Stage, kind, only, without};
@@ -36,6 +36,31 @@ async fn a_digest_is_there_until_it_is_deleted_wherever_its_tag_points() {
     let (verdict, text) = only(adapter.check().await);
     assert_eq!(verdict, "good", "{text}");
     without(PASSWORD, (&adapter, gone, text));
+}
+
+#[tokio::test]
+async fn an_index_names_its_platforms_and_an_image_nothing() {
+    let stage = Stage::new();
+    let registry = Registry::start(stage.folder.path(), false).await;
+    let push = async |content: &str| registry.push("shop/checkout", content, content).await;
+    let (arm, amd, provenance) = (push("arm64").await, push("amd64").await, push("provenance").await);
+    let adapter = adapter(&stage, &registry.repository("shop/checkout"), PASSWORD);
+    let of = async |digest: &str| adapter.manifests(&digest.parse().unwrap()).await;
+    let platforms = [(arm.as_str(), "linux/arm64"), (&amd, "linux/amd64")];
+    let wanted = [&arm, &amd].map(|digest| digest.parse().unwrap()).into();
+
+    let list = registry.push_index("shop/checkout", "list", LIST, &platforms).await;
+    assert_eq!(of(&list).await, Ok(wanted));
+    let attested = [&platforms[..], &[(&provenance, "unknown/unknown")]].concat();
+    let index = registry.push_index("shop/checkout", "index", INDEX, &attested).await;
+    assert_eq!(of(&index).await, of(&list).await);
+    assert_ne!(index, list);
+    assert_eq!(of(&arm).await, Ok([].into()), "no index");
+    assert!(adapter.find(&index.parse().unwrap()).await.is_ok());
+
+    registry.delete("shop/checkout", &index).await;
+    let gone = of(&index).await.unwrap_err();
+    assert_eq!(kind(&gone), "not found", "{gone}");
 }
 
 #[tokio::test]

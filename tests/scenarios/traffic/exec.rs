@@ -9,7 +9,10 @@ use lastgood_adapters::{
 use serde_json::json;
 use tokio::time::Instant;
 
-use lastgood_tests::rigs::{self as rig, apply, shares, to};
+use lastgood_tests::{
+    rigs::{self as rig, apply, shares, to},
+    shop::artifact,
+};
 
 fn shell(script: &str) -> Arc<dyn Shifter> {
     rig::built::<Config>(
@@ -85,6 +88,36 @@ async fn an_answer_that_can_not_be_true_is_not_believed() {
     // A flood, and no line at all in it, is cut off.
     let flood = shell("head -c 5000000 /dev/zero");
     assert!(matches!(flood.observe().await, Err(Fault::Unavailable(_))));
+}
+
+/// Where what runs is replaced, the target is found again by its name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_pools_what_runs_is_named_by_its_digest() {
+    let target = artifact("v2.4.0");
+    let name = target.digest.short();
+    let replaces = |shares: serde_json::Value, runs: serde_json::Value| {
+        let answer = json!({"answer": {"shares": shares, "runs": runs}});
+        rig::built::<Config>(json!({"command": ["printf", "%s\\n", answer.to_string()]}))
+    };
+    let runs = json!({name: {"digest": target.digest, "version": "v2.4.0"}});
+    let shifter = replaces(json!({name: 100}), runs.clone());
+    let seen = shifter.observe().await.unwrap();
+    assert_eq!(shifter.pool_of(&target).as_deref(), Some(name));
+    assert_eq!((seen.shares[name], seen.fluid), (100, true));
+    assert_eq!(seen.runs[name].digest.as_deref(), Some(target.digest.as_str()));
+    for (shares, runs, said) in [
+        (json!({"web": 100}), json!({"web": {"digest": target.digest}}), "the first twelve digits"),
+        (json!({name: 100}), json!({}), "does not tell what"),
+        (json!({name: 100}), json!({name: {"version": "v2.4.0"}}), "`runs` has no digest"),
+        (json!({name: 100}), json!({name: {"digest": "v2.4.0"}}), "not a digest"),
+        (json!({}), runs.clone(), "has no share for it"),
+        (json!({name: 90}), runs, "90 %"),
+    ] {
+        let told = replaces(shares, runs).observe().await.unwrap_err().to_string();
+        assert!(told.contains(said), "{told}");
+    }
+    let pools = shell(&format!("echo '{{\"answer\":{SEEN}}}'"));
+    assert_eq!((pools.pool_of(&target), pools.observe().await.unwrap().fluid), (None, false));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,6 +14,8 @@ pub const PASSWORD: &str = "correct horse";
 const HTPASSWD: &str = "puller:$2y$04$lastgoodlastgoodlasteuVbDoWQf3KwKY1Ne.WDS8hljDaK0VfGm\n";
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 pub struct Registry {
@@ -75,20 +77,46 @@ impl Registry {
         let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
             "config": { "mediaType": CONFIG, "digest": blob, "size": size } })
         .to_string();
-        self.put_manifest(name, tag, manifest).await
+        self.put_manifest(name, tag, MANIFEST, manifest).await
+    }
+
+    /// Pushes an index (`INDEX` or `LIST`) of manifests that are there, as `linux/arm64`, `linux/amd64` or BuildKit's attestation,
+    /// `unknown/unknown`. Gives its digest.
+    pub async fn push_index(&self, name: &str, tag: &str, kind: &str, manifests: &[(&str, &str)]) -> String {
+        let named = manifests.iter().map(|(digest, platform)| {
+            let (os, architecture) = platform.split_once('/').expect("OS/ARCHITECTURE");
+            let mut named = json!({ "mediaType": MANIFEST, "digest": digest, "size": 512,
+                "platform": { "os": os, "architecture": architecture } });
+            if os == "unknown" {
+                named["annotations"] = json!({ "vnd.docker.reference.type": "attestation-manifest" });
+            }
+            named
+        });
+        let named: Vec<_> = named.collect();
+        let index = json!({ "schemaVersion": 2, "mediaType": kind, "manifests": named }).to_string();
+        self.put_manifest(name, tag, kind, index).await
+    }
+
+    /// An image for one platform, as BuildKit pushes it: the index, and the platform's own manifest.
+    pub async fn push_built(&self, name: &str, version: &str) -> (String, String) {
+        let manifest = self.push(name, &format!("{version}-amd64"), version).await;
+        let attestation =
+            self.push(name, &format!("{version}-att"), &format!("provenance of {version}")).await;
+        let manifests = [(manifest.as_str(), "linux/amd64"), (attestation.as_str(), "unknown/unknown")];
+        (self.push_index(name, version, INDEX, &manifests).await, manifest)
     }
 
     /// Lets `tag` point to bytes that are there under `digest`.
     pub async fn retag(&self, name: &str, digest: &str, tag: &str) {
         let path = format!("{name}/manifests/{digest}");
         let got = self.request(Method::GET, &path).header("accept", MANIFEST).send().await.unwrap();
-        assert_eq!(self.put_manifest(name, tag, got.text().await.unwrap()).await, digest);
+        assert_eq!(self.put_manifest(name, tag, MANIFEST, got.text().await.unwrap()).await, digest);
     }
 
-    async fn put_manifest(&self, name: &str, tag: &str, manifest: String) -> String {
+    async fn put_manifest(&self, name: &str, tag: &str, kind: &str, manifest: String) -> String {
         let digest = digest(manifest.as_bytes());
         let request =
-            self.request(Method::PUT, &format!("{name}/manifests/{tag}")).header("content-type", MANIFEST);
+            self.request(Method::PUT, &format!("{name}/manifests/{tag}")).header("content-type", kind);
         let answer = request.body(manifest).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::CREATED, "{}", self.process.output());
         digest

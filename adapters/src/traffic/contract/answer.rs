@@ -28,12 +28,14 @@ struct Seen {
     disagreement: Option<String>,
     #[serde(default)]
     warnings: Vec<String>,
+    #[serde(default)]
+    runs: std::collections::BTreeMap<String, crate::traffic::Running>,
 }
 
 impl From<Seen> for Observation {
     fn from(seen: Seen) -> Self {
-        let Seen { shares, capacity, unreachable, disagreement, warnings } = seen;
-        Self { shares, capacity, unreachable, disagreement, warnings, ..Self::default() }
+        let Seen { shares, capacity, unreachable, disagreement, warnings, runs } = seen;
+        Self { shares, capacity, unreachable, disagreement, warnings, runs, ..Self::default() }
     }
 }
 

@@ -6,7 +6,7 @@ mod wire;
 
 use std::collections::BTreeSet;
 
-use lastgood_core::{Shares, Strategy};
+use lastgood_core::{Artifact, Digest, Shares, Strategy};
 
 pub use self::{
     answer::Answer,
@@ -22,7 +22,7 @@ pub const VERSION: u32 = 1;
 #[derive(Debug, Clone)]
 pub struct Service {
     pub name: String,
-    /// Empty: only the shifter knows them.
+    /// Empty: the shifter replaces what runs, and what runs stands in the place of pools, named by its digest.
     pub pools: Vec<String>,
 }
 
@@ -34,20 +34,32 @@ impl Service {
     /// # Errors
     /// `Invalid` for an answer that makes no sense.
     pub fn observation(&self, answer: &Answer) -> Result<Observation, Fault> {
-        let seen = answer.observation()?;
+        let mut seen = answer.observation()?;
         self.sensible(&seen)?;
+        seen.fluid = self.replaces();
         Ok(seen)
+    }
+
+    /// Whether going back means that something else is made to run, and not that traffic moves between pools.
+    fn replaces(&self) -> bool {
+        self.pools.is_empty()
+    }
+
+    /// The name under which answers show an artifact, where what runs is replaced.
+    pub fn pool_of(&self, artifact: &Artifact) -> Option<String> {
+        self.replaces().then(|| artifact.digest.short().to_owned())
     }
 
     /// # Errors
     /// As `observation`.
     pub fn progress(&self, answer: &Answer) -> Result<Progress, Fault> {
-        let progress = answer.progress()?;
+        let mut progress = answer.progress()?;
         let (Progress::Settled(seen)
         | Progress::Moving { seen, .. }
         | Progress::Stuck { seen, .. }
-        | Progress::Failed { seen, .. }) = &progress;
+        | Progress::Failed { seen, .. }) = &mut progress;
         self.sensible(seen)?;
+        seen.fluid = self.replaces();
         Ok(progress)
     }
 
@@ -63,6 +75,29 @@ impl Service {
         if pools.is_empty() { None } else { shares::senseless(&pools, &wanted.shares) }
     }
 
+    /// What `runs` says has to fit the shares. Where what runs is replaced, a target is found again by its name: the name is the
+    /// digest's first twelve digits.
+    fn named_by_what_runs(&self, seen: &Observation) -> Result<(), String> {
+        for (name, running) in &seen.runs {
+            if !seen.shares.contains_key(name) {
+                return Err(format!("it tells what {name} runs, and has no share for it"));
+            }
+            let Some(digest) = &running.digest else { continue };
+            let digest: Digest = digest.parse().map_err(|error| format!("of what {name} runs: {error}"))?;
+            if self.replaces() && digest.short() != name {
+                return Err(format!(
+                    "what runs is named by the first twelve digits of its digest: {} and not {name}",
+                    digest.short()
+                ));
+            }
+        }
+        let told = |name: &String| seen.runs.get(name).is_some_and(|running| running.digest.is_some());
+        match seen.shares.keys().find(|name| self.replaces() && !told(name)) {
+            Some(name) => Err(format!("it does not tell what {name} is: `runs` has no digest of it")),
+            None => Ok(()),
+        }
+    }
+
     /// Shares decide what is done at night: they are believed only when they can be true.
     fn sensible(&self, seen: &Observation) -> Result<(), Fault> {
         let known: BTreeSet<&str> = self.pools.iter().map(String::as_str).collect();
@@ -72,6 +107,7 @@ impl Service {
             let why = format!("its shares are of {}, and the pools are {}", names(&told), names(&known));
             return Err(Fault::Invalid(why));
         }
+        self.named_by_what_runs(seen).map_err(Fault::Invalid)?;
         let sum = |shares: &Shares| shares.values().map(|share| u32::from(*share)).sum::<u32>();
         match (sum(&seen.shares), seen.disagreement.is_some(), seen.shares.values().any(|share| *share > 100))
         {
@@ -81,10 +117,15 @@ impl Service {
     }
 }
 
-/// Blue/green and canary need pools to move between.
+/// Blue/green and canary need pools to move between; a rolling update has none.
 pub fn pools_for(strategy: Strategy, pools: &[String]) -> Option<String> {
     match strategy {
-        Strategy::Rolling => None,
+        Strategy::Rolling if pools.is_empty() => None,
+        Strategy::Rolling => Some(
+            "a rolling update replaces what runs, and moves no traffic between pools: leave `pools` out (the shifter names what \
+             runs by its digest, see docs/adapters.md), or use \"blue-green\" or \"canary\""
+                .to_owned(),
+        ),
         Strategy::BlueGreen | Strategy::Canary if pools.len() >= 2 => None,
         Strategy::BlueGreen | Strategy::Canary => {
             Some("name two pools or more: traffic is moved between them".to_owned())

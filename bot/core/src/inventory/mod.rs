@@ -2,6 +2,7 @@
 
 pub mod choice;
 pub mod gate;
+pub mod images;
 pub mod live;
 pub mod soak;
 pub mod target;

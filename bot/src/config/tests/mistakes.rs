@@ -24,6 +24,27 @@ fn expect(text: &str, messages: &[&str]) {
 }
 
 #[test]
+fn a_rolling_update_by_the_users_own_shifter_has_no_pools() {
+    let (before, rest) = SMALL.split_once("[services.checkout.traffic]").unwrap();
+    let (_, pools) = rest.split_once("[services.checkout.pools.blue]").unwrap();
+    let rolling = |more: &str| {
+        let before = before.replace("room =", "must_pull = false\nroom =");
+        format!(
+            "{before}[services.checkout.traffic]\nstrategy = \"rolling\"\nkind = \"exec\"\ncommand = [\"/bin/shift\"]\n\
+             {more}[services.checkout.pools.blue]{pools}"
+        )
+    };
+    expect(&rolling(""), &[]);
+    expect(
+        &rolling("pools = [\"blue\", \"green\"]\n"),
+        &[
+            "9:12: services.checkout.traffic.strategy: a rolling update replaces what runs, and moves no traffic between pools: leave \
+             `pools` out (the shifter names what runs by its digest, see docs/adapters.md), or use \"blue-green\" or \"canary\"",
+        ],
+    );
+}
+
+#[test]
 fn keys_and_types() {
     expect(
         &with("[services.checkout.traffic]", "[services.checkout.trafic]"),

@@ -1,17 +1,20 @@
 //! Reading the live set: routing from the router, versions from the pools, else from the inventory, else unknown.
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, join3};
 use lastgood_adapters::{Fault, traffic::Observation};
 use lastgood_core::{
-    Digest,
+    Artifact, Digest,
     inventory::{
-        Phase,
+        Phase, Release,
         live::{Live, Running},
     },
 };
 
 use super::Job;
-use crate::store::{self, Result};
+use crate::{
+    engine::images,
+    store::{self, Result},
+};
 
 pub(super) struct Reading {
     pub live: Live,
@@ -33,8 +36,14 @@ impl From<store::StoreError> for Failed {
 
 /// Reads router and pools at the same time.
 pub(super) async fn read(job: &Job<'_>) -> std::result::Result<Reading, Failed> {
-    let (observed, versions) = futures_util::future::join(job.service.shifter.observe(), versions(job)).await;
+    let recorded = images::recorded(job.engine, &job.service);
+    let (observed, versions, known) = join3(job.service.shifter.observe(), versions(job), recorded).await;
     let observed = observed.map_err(Failed::Router)?;
+    let mut known = known?;
+    let reported = observed.runs.values().filter_map(|running| running.digest.as_ref()?.parse().ok());
+    let seen = versions.iter().filter_map(|(_, seen)| seen.as_ref().ok().cloned()).chain(reported);
+    let strange: Vec<Digest> = seen.filter(|digest| !known.images.is_recorded(digest)).collect();
+    images::learn(job.engine, &job.service, &mut known, strange).await?;
     let mut reading = Reading { live: Live::default(), drift: vec![], notes: vec![] };
     reading.live.shares.clone_from(&observed.shares);
     reading.live.fluid = observed.fluid;
@@ -44,13 +53,14 @@ pub(super) async fn read(job: &Job<'_>) -> std::result::Result<Reading, Failed> 
         let asked = versions.iter().position(|(name, _)| name == pool).map(|at| versions.swap_remove(at).1);
         let seen = match asked {
             Some(asked) => Some(asked),
-            None => told(job, &observed, pool, &mut reading).await?,
+            None => told(&known, &observed, pool, &mut reading),
         };
         let serving = observed.shares.get(pool).is_some_and(|share| *share > 0);
-        let running = settle(job, pool, serving, seen, &mut reading).await?;
+        let running = settle(job, &known, (pool, serving), seen, &mut reading).await?;
         reading.live.pools.insert(pool.clone(), running);
     }
     believed_routing(job, &observed, &mut reading).await?;
+    same_images(&known, &mut reading);
     Ok(reading)
 }
 
@@ -65,40 +75,45 @@ async fn versions(job: &Job<'_>) -> Vec<(String, Asked)> {
 }
 
 /// What the router itself says that a pool runs, by its digest or else by the tag under which it was recorded.
-async fn told(
-    job: &Job<'_>,
-    observed: &Observation,
-    pool: &str,
-    reading: &mut Reading,
-) -> Result<Option<Asked>> {
-    let Some(running) = observed.runs.get(pool) else { return Ok(None) };
+fn told(known: &images::Known, observed: &Observation, pool: &str, reading: &mut Reading) -> Option<Asked> {
+    let running = observed.runs.get(pool)?;
     let digest: Option<Digest> = running.digest.as_ref().and_then(|digest| digest.parse().ok());
     let version = running.version.as_deref().unwrap_or(pool);
-    let db = job.engine.store.reader();
-    let known = store::releases::newest(db, &job.service.id, TAGS).await?;
-    if let Some(digest) = digest.clone().filter(|digest| known.iter().any(|r| r.artifact.digest == *digest)) {
-        return Ok(Some(Ok(digest)));
+    if let Some(digest) = digest.clone().filter(|digest| known.images.is_recorded(digest)) {
+        return Some(Ok(digest));
     }
-    let by_version = known.into_iter().find(|release| release.artifact.version == version);
-    Ok(Some(match (by_version, digest) {
+    let by_version = known.releases.iter().find(|release| release.artifact.version == version);
+    Some(match (by_version, digest) {
         (Some(release), digest) => {
-            // A platform's own manifest, a mirror: or somebody moved the tag. A person has to know which.
+            // A mirror, or a manifest that no registry could be asked about: or somebody moved the tag. A person has to know which.
             let runs = digest.map_or_else(|| "no digest that could be read".into(), |d| d.short().to_owned());
             reading.drift.push(format!(
                 "pods of {version} run {runs}; the inventory knows that version as {}",
                 release.artifact.digest.short()
             ));
-            Ok(release.artifact.digest)
+            Ok(release.artifact.digest.clone())
         }
         (None, Some(digest)) => Ok(digest),
         (None, None) => Err(Fault::NotFound(format!(
             "no pod tells which bytes of {version} it runs, and no release is recorded by that version"
         ))),
-    }))
+    })
 }
 
-/// Releases that are looked at for a tag.
-const TAGS: i64 = 200;
+/// Where the registry can't be asked, an index and its manifests look like two artifacts.
+fn same_images(known: &images::Known, reading: &mut Reading) {
+    let Some((digest, fault)) = known.unasked.first().filter(|_| known.images.recorded().len() > 1) else {
+        return;
+    };
+    let others = match known.unasked.len() {
+        1 => String::new(),
+        many => format!(" and {} other digests", many - 1),
+    };
+    reading.drift.push(format!(
+        "whether {}{others} and what was recorded under another digest are one image can't be told: {fault}",
+        digest.short()
+    ));
+}
 
 fn routing_notes(observed: &Observation, reading: &mut Reading) {
     for instance in &observed.unreachable {
@@ -136,39 +151,79 @@ async fn believed_routing(job: &Job<'_>, observed: &Observation, reading: &mut R
     Ok(())
 }
 
+/// The newest release that may have gone into a pool after its last record, with other bytes.
+async fn unplaced(job: &Job<'_>, known: &images::Known, last: &Release) -> Result<Option<Release>> {
+    let db = job.engine.store.reader();
+    let unplaced = store::releases::unplaced_since(db, &job.service.id, Some(last)).await?;
+    let other = |release: &Release| !known.images.are_one(&release.artifact.digest, &last.artifact.digest);
+    Ok(unplaced.into_iter().find(other))
+}
+
+/// Why the last record of a pool no longer tells what it runs.
+fn stale(pool: &str, believed: &Artifact, unplaced: &Artifact) -> String {
+    format!(
+        "{unplaced} was recorded without its pool after {believed}, the last record of {pool}, and may have gone there; record {} again with its pool",
+        unplaced.version
+    )
+}
+
 /// What a pool runs, with everything that is doubtful about it.
 async fn settle(
     job: &Job<'_>,
-    pool: &str,
-    serving: bool,
+    known: &images::Known,
+    (pool, serving): (&str, bool),
     seen: Option<Asked>,
     reading: &mut Reading,
 ) -> Result<Running> {
-    let recorded = store::releases::last_in_pool(job.engine.store.reader(), &job.service.id, pool).await?;
+    let db = job.engine.store.reader();
+    let recorded = store::releases::last_in_pool(db, &job.service.id, pool).await?;
+    if let (None | Some(Err(_)), Some(believed)) = (&seen, &recorded)
+        && let Some(unplaced) = unplaced(job, known, believed).await?
+    {
+        let why = stale(pool, &believed.artifact, &unplaced.artifact);
+        let asked = match &seen {
+            Some(Err(fault)) => {
+                format!("what {pool} runs can't be read ({fault}), and its records don't tell")
+            }
+            _ => format!("what {pool} runs is not known"),
+        };
+        reading.drift.push(format!("{asked}: {why}"));
+        return Ok(Running::Unknown { why });
+    }
     match (seen, recorded) {
         (Some(Ok(digest)), recorded) => {
-            if let Some(believed) = recorded.filter(|r| r.artifact.digest != digest) {
+            let of_another = |release: &Release| !known.images.are_one(&release.artifact.digest, &digest);
+            let is_strange = !known.images.is_recorded(&digest) && !known.images.recorded().is_empty();
+            let uncertain = known.uncertain(&job.service).filter(|_| is_strange && serving);
+            if let Some(believed) = recorded.filter(of_another) {
                 reading.drift.push(format!(
                     "{pool} runs {}, but the inventory says {} ({})",
                     digest.short(),
                     believed.artifact,
                     believed.artifact.digest.short()
                 ));
+            } else if let Some(why) = uncertain {
+                reading.drift.push(format!(
+                    "{pool} runs {}, which is no recorded digest; whether it is a recorded image by another one can't be told: {why}",
+                    digest.short()
+                ));
             }
-            Ok(Running::Seen { digest })
+            Ok(Running::Seen { digest: known.images.artifact(&digest).clone() })
         }
         (Some(Err(fault)), Some(believed)) => {
             reading.drift.push(format!(
                 "what {pool} runs can't be read ({fault}); the last record says {}",
                 believed.artifact
             ));
-            Ok(Running::Recorded { digest: believed.artifact.digest })
+            Ok(Running::Recorded { digest: known.images.artifact(&believed.artifact.digest).clone() })
         }
         (Some(Err(fault)), None) => {
             reading.drift.push(format!("what {pool} runs is not known: {fault}"));
             Ok(Running::Unknown { why: fault.to_string() })
         }
-        (None, Some(believed)) => Ok(Running::Recorded { digest: believed.artifact.digest }),
+        (None, Some(believed)) => {
+            Ok(Running::Recorded { digest: known.images.artifact(&believed.artifact.digest).clone() })
+        }
         (None, None) => {
             if serving {
                 reading

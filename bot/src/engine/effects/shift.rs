@@ -23,6 +23,8 @@ use crate::{engine::executor::Outcome, store::write};
 
 /// How long passing errors are tried again, in milliseconds.
 const WITHIN: Millis = 10_000;
+/// Between a bad answer of a health check and the question that decides. A check has no event to wait for.
+const BEFORE_SECOND_LOOK: Duration = Duration::from_secs(1);
 /// Between two looks at a shift under way.
 const EVERY: Millis = 250;
 /// Between two lines of progress that are shown while a call lasts: each makes a chat platform edit a message.
@@ -131,14 +133,17 @@ async fn and_first(
     }
 }
 
-/// Health checks of the pools that traffic is about to move to.
+/// Health checks of the pools that traffic is about to move to. As between two steps of a shift, one bad answer is none: what
+/// is bad is asked once more.
 async fn sick_targets(job: &Job<'_>, to: &Shares) -> Vec<String> {
     let targets = to.iter().filter(|(_, share)| **share > 0);
     let checks = targets.filter_map(|(name, _)| Some((name, job.service.pools.get(name)?))).flat_map(
         |(name, pool)| {
             pool.health.iter().map(move |check| async move {
+                check.probe().await.err()?;
+                tokio::time::sleep(BEFORE_SECOND_LOOK).await;
                 let failed = check.probe().await.err()?;
-                Some(format!("{name} is not healthy: {}: {failed}", check.name()))
+                Some(format!("{name} is not healthy, twice in a row: {}: {failed}", check.name()))
             })
         },
     );

@@ -42,6 +42,26 @@ async fn a_deployment_is_recorded_once() {
 }
 
 #[tokio::test]
+async fn a_missing_pool_is_said() {
+    let server = Server::start().await;
+    let warnings = async |body: String| server.post(AT, CI, body).await.json()["warnings"].clone();
+    let said = warnings(body().to_string()).await;
+    let said = said[0].as_str().unwrap();
+    assert!(
+        said.starts_with("pool is missing: only records tell what blue, green of checkout run"),
+        "{said}"
+    );
+    let late = with("at", NOW - 7_200_000).replace(&digest('a'), &digest('b'));
+    for pool in ["blue", "green"] {
+        assert_eq!(warnings(with("pool", pool)).await, json!([]));
+    }
+    assert_eq!(warnings(late).await, json!([]), "both pools have later records");
+    for silent in [with("pool", "blue"), with("phase", "preview")] {
+        assert_eq!(warnings(silent).await, json!([]));
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_named() {
     let server = Server::start().await;
     server.post(AT, CI, with("service", "chekout")).await.refused(404, "did you mean checkout?");

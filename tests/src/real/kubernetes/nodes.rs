@@ -34,6 +34,8 @@ struct Inner {
     means: BTreeMap<String, String>,
     /// Which version a pod pulled, by uid: a tag may mean another one by now.
     pulled: BTreeMap<String, String>,
+    /// The digest that is reported of a version that was pulled by its tag; of its own bytes unless said.
+    reported: BTreeMap<String, String>,
     /// Fewest ready pods seen, since it was asked for.
     fewest: Option<usize>,
     /// Images of the pods that are ready.
@@ -99,6 +101,11 @@ impl Nodes {
         self.inner.lock().unwrap().means.insert(tag.to_owned(), version.to_owned());
     }
 
+    /// What is reported of a version that is pulled by its tag: some runtimes name the platform's manifest, others the index.
+    pub fn reports(&self, version: &str, digest: &str) {
+        self.inner.lock().unwrap().reported.insert(version.to_owned(), digest.to_owned());
+    }
+
     /// From now on the fewest ready pods at any look are kept.
     pub fn count(&self) {
         self.inner.lock().unwrap().fewest = None;
@@ -119,7 +126,10 @@ impl Drop for Nodes {
 async fn health(State(inner): State<Arc<Mutex<Inner>>>) -> StatusCode {
     let inner = inner.lock().unwrap();
     let ill = |image: &String| {
-        inner.ill.as_ref().is_some_and(|version| image.contains(artifact(version).digest.as_str()))
+        inner.ill.as_ref().is_some_and(|version| match image.split_once('@') {
+            Some((_, digest)) => digest == artifact(version).digest.as_str(),
+            None => image.ends_with(&format!(":{version}")),
+        })
     };
     if inner.serving.is_empty() || inner.serving.iter().any(ill) {
         StatusCode::SERVICE_UNAVAILABLE
@@ -162,7 +172,7 @@ async fn tend(cluster: &Kubernetes, inner: &Mutex<Inner>, pod: &Value) {
     }
     let uid = pod["metadata"]["uid"].as_str().unwrap().to_owned();
     let image = pod["spec"]["containers"][0]["image"].as_str().unwrap();
-    let (manner, told, version) = {
+    let (manner, told, pulled) = {
         let mut inner = inner.lock().unwrap();
         let (name, digest) =
             image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
@@ -177,7 +187,9 @@ async fn tend(cluster: &Kubernetes, inner: &Mutex<Inner>, pod: &Value) {
         };
         let version = inner.pulled.entry(uid.clone()).or_insert(means).clone();
         let manner = inner.manners.get(&version).copied().unwrap_or(Manner::Ready);
-        (manner, inner.told.get(&uid).copied(), version)
+        let own = || artifact(&version).digest.to_string();
+        let pulled = inner.reported.get(&version).cloned().unwrap_or_else(own);
+        (manner, inner.told.get(&uid).copied(), pulled)
     };
     if told == Some(manner) {
         return;
@@ -186,7 +198,7 @@ async fn tend(cluster: &Kubernetes, inner: &Mutex<Inner>, pod: &Value) {
         let binding = json!({"target": {"kind": "Node", "name": "node-1"}});
         cluster.ask(Method::POST, &format!("{path}/binding"), Some(("application/json", &binding))).await;
     }
-    let status = status(pod, image, &version, manner);
+    let status = status(pod, image, &pulled, manner);
     let patch = ("application/merge-patch+json", &json!({ "status": status }));
     let (answer, _) = cluster.ask(Method::PATCH, &format!("{path}/status"), Some(patch)).await;
     if answer.is_success() {
@@ -194,7 +206,7 @@ async fn tend(cluster: &Kubernetes, inner: &Mutex<Inner>, pod: &Value) {
     }
 }
 
-fn status(pod: &Value, image: &str, version: &str, manner: Manner) -> Value {
+fn status(pod: &Value, image: &str, pulled_by_tag: &str, manner: Manner) -> Value {
     let now = pod["metadata"]["creationTimestamp"].clone();
     let condition = |kind: &str, status: bool| json!({"type": kind, "status": if status { "True" } else { "False" }, "lastTransitionTime": now});
     if manner == Manner::NotScheduled {
@@ -206,9 +218,8 @@ fn status(pod: &Value, image: &str, version: &str, manner: Manner) -> Value {
     let ready = manner == Manner::Ready;
     let repository =
         image.split(['@']).next().unwrap_or(image).trim_end_matches(|c| c != ':').trim_end_matches(':');
-    let digest = image
-        .split_once('@')
-        .map_or_else(|| artifact(version).digest.to_string(), |(_, digest)| digest.to_owned());
+    let digest =
+        image.split_once('@').map_or_else(|| pulled_by_tag.to_owned(), |(_, digest)| digest.to_owned());
     let state = match manner {
         Manner::Ready => json!({"running": {"startedAt": now}}),
         Manner::Crashes => json!({"waiting": {"reason": "CrashLoopBackOff",

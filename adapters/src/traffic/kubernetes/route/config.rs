@@ -65,6 +65,10 @@ impl<D: Dialect> Section for Config<D> {
         D::SPLITS
     }
 
+    fn tells_what_runs(&self) -> bool {
+        true
+    }
+
     fn build(&self, _service: &str, _http: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
         two_pools(&self.pools)?;
         if self.gitops == Gitops::PullRequest {

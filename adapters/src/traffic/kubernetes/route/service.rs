@@ -79,6 +79,10 @@ impl Section for Config {
         Service::SPLITS
     }
 
+    fn tells_what_runs(&self) -> bool {
+        true
+    }
+
     fn build(&self, service: &str, http: &reqwest::Client) -> Result<Arc<dyn Shifter>, BuildError> {
         let keys: BTreeSet<Vec<String>> = self
             .pools

@@ -250,6 +250,12 @@ fn doubtful_baseline(baseline: &Baseline) -> Option<Caveat> {
 }
 
 fn no_candidate(survey: &Survey, wanted: Option<&str>) -> String {
+    // What is not as it seems is often why there is none, and says what to correct.
+    let because = survey.drift.iter().map(|drift| format!("; {drift}"));
+    std::iter::once(nothing_to_choose(survey, wanted)).chain(because).collect()
+}
+
+fn nothing_to_choose(survey: &Survey, wanted: Option<&str>) -> String {
     let choice = &survey.choice;
     if choice.failing.is_none() {
         return "what is live is not known: record deployments, or give the pools a version endpoint".into();
