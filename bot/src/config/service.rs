@@ -62,6 +62,12 @@ pub struct Service {
     pub answer_within: Span,
     #[serde(default = "minutes::<5>")]
     pub ack_within: Span,
+    /// How long an alert may go on firing after a run ended before it is looked at again.
+    #[serde(default = "minutes::<30>")]
+    pub again_after: Span,
+    /// An alert that nobody repeats for as long is silent: it counts as over.
+    #[serde(default = "minutes::<360>")]
+    pub alert_expires: Span,
     shift_within: Option<Span>,
     /// In steps rather than at once.
     pub shift: Option<Shift>,

@@ -73,5 +73,6 @@ async fn opening(tx: &mut Tx, from: &Rollback, linked: &Linked, at: At) -> Resul
         wanted: None,
         tried,
         commander: from.commander.clone(),
+        previous_end: None,
     })
 }

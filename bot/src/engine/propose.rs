@@ -3,7 +3,7 @@
 use crate::store::write;
 use lastgood_core::{
     Actor, At, RollbackId, ThreadId,
-    rollback::{Alerting, Approval, Kind, Opening},
+    rollback::{Alerting, Approval, Kind, Opening, Standing},
 };
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     alerts::{self, Alert, Anchor},
     commit,
     delivery::{self, Delivery},
+    pauses,
 };
 use crate::{
     service::Service,
@@ -28,22 +29,24 @@ pub struct Ask {
 }
 
 impl Engine {
-    /// Opens a run for a person. The proposal follows as soon as the world is read.
+    /// Opens a run for a person of whom nothing is known: it moves nothing without an approver's click. The proposal follows as
+    /// soon as the world is read.
     ///
     /// # Errors
     /// `NotFound` for a service that is not declared, `Busy` when a run of it is active.
     pub async fn propose(&self, ask: &Ask) -> Result<RollbackId> {
-        self.propose_at(ask, None, None).await
+        self.propose_at(ask, &Standing::default(), None, None).await
     }
 
-    /// As `propose`, for somebody who pointed at a message: a thread that is opened for it is that message's own.
+    /// As `propose`, for somebody whose standing was looked up; with `anchor` for somebody who pointed at a message: a thread
+    /// that is opened for it is that message's own. The same delivery opens one run, and is answered the same.
     ///
     /// # Errors
     /// As `propose`.
-    /// The same delivery opens one run, and is answered the same.
     pub async fn propose_at(
         &self,
         ask: &Ask,
+        standing: &Standing,
         anchor: Option<&Anchor>,
         delivery: Option<&Delivery>,
     ) -> Result<RollbackId> {
@@ -71,6 +74,10 @@ impl Engine {
             opening.by = Some(ask.by.clone());
             opening.wanted.clone_from(&ask.wanted);
             opening.reason.clone_from(&ask.reason);
+            if !standing.approver {
+                // Where nobody has to click, asking is deciding: that is an approver's.
+                pauses::demand_click(&mut opening.policy, || format!("{} is no approver", ask.by));
+            }
             let id = opening.id;
             tx.audit(at, &ask.by.id, &service.id.0, "propose", ask.reason.as_deref().unwrap_or_default())
                 .await?;
@@ -86,35 +93,46 @@ impl Engine {
     }
 }
 
-/// Opens a run for an alert, in the alert's transaction.
+/// Opens a run for an alert, in the alert's transaction. `previous_end`: the alert fired when the last run ended, and still
+/// does.
 pub(super) async fn for_alert(
     tx: &mut Tx,
     service: &Service,
     thread: ThreadId,
     alert: &Alert,
+    previous_end: Option<At>,
     at: At,
     owner: Option<&str>,
-) -> Result<Vec<Claimed>> {
+) -> Result<(RollbackId, Vec<Claimed>)> {
     let mut opening = opening(tx, service, thread, at).await?;
     if alert.heard.is_some() {
         // Many may post in a room as a program, without any token: that moves no traffic by itself.
-        opening.policy.approval = Approval::Required;
+        pauses::demand_click(&mut opening.policy, || "the alert was only heard in chat".to_owned());
     }
     let since = alert.starts_at.min(at);
     opening.alert = Some(Alerting { title: alert.title.clone(), since, firing: true });
-    commit::open(tx, opening, at, owner).await
+    opening.previous_end = previous_end;
+    let id = opening.id;
+    Ok((id, commit::open(tx, opening, at, owner).await?))
 }
 
 /// A run in a thread goes on from the one before it there: a relapse is linked, and command stays where it was.
 async fn opening(tx: &mut Tx, service: &Service, thread: ThreadId, at: At) -> Result<Opening> {
     let before = tx.newest_rollback_in(thread).await?.map(|saved| saved.state);
+    let id = RollbackId(tx.number("rollback").await?);
+    let mut policy = service.policy.clone();
+    if policy.approval == Approval::None
+        && let Some(why) = pauses::click_needed(tx, service).await?
+    {
+        pauses::demand_click(&mut policy, || why);
+    }
     Ok(Opening {
-        id: RollbackId(tx.number("rollback").await?),
+        id,
         service: service.id.clone(),
         thread,
         kind: Kind::Back,
         parent: before.as_ref().map(|state| state.id),
-        policy: service.policy.clone(),
+        policy,
         at,
         by: None,
         reason: None,
@@ -122,5 +140,6 @@ async fn opening(tx: &mut Tx, service: &Service, thread: ThreadId, at: At) -> Re
         wanted: None,
         tried: Default::default(),
         commander: before.and_then(|state| state.commander).or_else(|| service.commander.clone()),
+        previous_end: None,
     })
 }

@@ -10,6 +10,7 @@ macro_rules! line {
 }
 
 pub mod action;
+mod alerts;
 mod buttons;
 mod ended;
 mod escalated;
@@ -33,6 +34,7 @@ use lastgood_core::{
     verdict::Observation,
 };
 
+pub use alerts::{Alerts, alerts};
 pub use listed::{Listed, history, home, incident, incidents, status};
 pub use posts::posts;
 pub use root::root;

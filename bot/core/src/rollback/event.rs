@@ -29,6 +29,9 @@ pub struct Opening {
     pub wanted: Option<String>,
     pub tried: BTreeSet<Digest>,
     pub commander: Option<Actor>,
+    /// When the run before it ended, if its alert was firing then and still is.
+    #[serde(default)]
+    pub previous_end: Option<At>,
 }
 
 /// What somebody may do, looked up where they acted, when they acted.
@@ -275,6 +278,13 @@ pub enum Event {
     // What happens around it.
     AlertFired {
         title: String,
+        /// How many others came together with it.
+        #[serde(default)]
+        more: u32,
+    },
+    /// The alert of a run that has ended fires on, and was told again.
+    AlertRepeated {
+        title: String,
     },
     AlertResolved,
     ReleaseRecorded {
@@ -284,6 +294,10 @@ pub enum Event {
     },
     TimerFired {
         timer: Timer,
+    },
+    /// Nothing is shifted without a click any more.
+    ClickRequired {
+        why: String,
     },
     /// Another run put this one's routing back.
     Undone {
@@ -320,7 +334,9 @@ impl Event {
             Self::HandedOver { .. } => "handed_over",
             Self::CommanderSet { .. } => "commander_set",
             Self::AlertFired { .. } => "alert_fired",
+            Self::AlertRepeated { .. } => "alert_repeated",
             Self::AlertResolved => "alert_resolved",
+            Self::ClickRequired { .. } => "click_required",
             Self::ReleaseRecorded { .. } => "release_recorded",
             Self::TimerFired { .. } => "timer_fired",
             Self::Undone { .. } => "undone",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Policy,
+    Approval, Policy,
     pace::{consistent, same as same_routing},
 };
 use crate::{
@@ -280,11 +280,29 @@ pub struct Rollback {
     /// The failing artifact carries this run's mark.
     pub marked: bool,
     pub ended_at: Option<At>,
+    /// When people were last told, after the end, that the alert fires on.
+    #[serde(default)]
+    pub reminded_at: Option<At>,
 }
 
 impl Rollback {
     pub fn active(&self) -> bool {
         !matches!(self.phase, Phase::Ended { .. })
+    }
+
+    /// Whether traffic is moved here without anybody having clicked, or is about to be.
+    pub fn is_automatic(&self) -> bool {
+        let goes_on = match &self.phase {
+            Phase::Proposed { .. } | Phase::Ended { .. } => false,
+            Phase::Surveying => self.superseded.is_none(),
+            // It was moved, and nobody has taken it over yet.
+            Phase::Escalated { .. } => self.moved,
+            _ => true,
+        };
+        self.policy.approval == Approval::None
+            && self.parent.is_none()
+            && self.approvals.is_empty()
+            && goes_on
     }
 
     pub fn failing(&self) -> Option<&Suspect> {

@@ -163,8 +163,10 @@ fn surroundings() -> Vec<(String, Event)> {
     let release = |letter, phase| Event::ReleaseRecorded { artifact: artifact(letter), phase, by: None };
     let mut list = named(vec![
         ("again", Event::Opened(Box::new(opening(policy())))),
-        ("", Event::AlertFired { title: "error rate".into() }),
+        ("", Event::AlertFired { title: "error rate".into(), more: 0 }),
+        ("", Event::AlertRepeated { title: "error rate".into() }),
         ("", Event::AlertResolved),
+        ("", Event::ClickRequired { why: "automatic rollbacks are paused".into() }),
         ("of something else", release('e', ReleasePhase::Live)),
         ("of the target", release('a', ReleasePhase::Live)),
         ("", Event::Undone { by: lastgood_core::RollbackId(43) }),

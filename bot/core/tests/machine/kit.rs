@@ -52,6 +52,7 @@ pub fn opening(policy: Policy) -> Opening {
         wanted: None,
         tried: [].into(),
         commander: None,
+        previous_end: None,
     }
 }
 

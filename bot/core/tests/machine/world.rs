@@ -107,7 +107,7 @@ impl World {
             9 => self.fire_next(),
             10 => self.give(Event::TimerFired { timer: Timer::ALL[usize::from(act.which) % 5] }),
             11 | 12 => self.click(act),
-            13 => self.give(Event::AlertFired { title: "again".into() }),
+            13 => self.give(Event::AlertFired { title: "again".into(), more: 0 }),
             _ => {
                 let all = events::all(&self.state);
                 let chosen = (usize::from(act.which) * 7 + usize::from(act.flavour)) % all.len();

@@ -316,6 +316,14 @@ fn health_and_times() {
         ],
     );
     expect(
+        &plus(r#"again_after = "0s""#),
+        &["5:15: services.checkout.again_after: must be longer than nothing"],
+    );
+    expect(
+        &plus(r#"alert_expires = "0s""#),
+        &["5:17: services.checkout.alert_expires: must be longer than nothing"],
+    );
+    expect(
         &plus(r#"expires_after = "0s""#),
         &["5:17: services.checkout.expires_after: must be longer than nothing"],
     );
@@ -443,7 +451,7 @@ fn server() {
     expect(
         &end("[xyzzy]\nx = 1"),
         &[
-            r#"14:2: xyzzy: unknown key; known here: "store", "http", "log", "operators", "chats", "pagers", "services""#,
+            r#"14:2: xyzzy: unknown key; known here: "store", "http", "log", "operators", "chats", "pagers", "automatic", "services""#,
         ],
     );
 }

@@ -338,7 +338,7 @@ fn handed_over_after_calls_that_failed() {
         .take(paged(2, 1, None))
         .take(Event::CommanderSet { by: actor("ana"), standing: approver(), commander: actor("carl") })
         .take(Event::AlertResolved)
-        .take(Event::AlertFired { title: "CheckoutErrorRate is above 5 %".into() })
+        .take(Event::AlertFired { title: "CheckoutErrorRate is above 5 %".into(), more: 0 })
         .take(Event::RetryAsked { by: actor("carl"), standing: approver() })
         .take(Event::EffectStuck { effect: "observe".into(), detail: "unknown version 9".into() })
         .take(Event::HandedOver { by: actor("carl"), standing: approver() })

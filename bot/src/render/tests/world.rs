@@ -102,6 +102,7 @@ pub fn opening() -> Opening {
         wanted: None,
         tried: Default::default(),
         commander: None,
+        previous_end: None,
     }
 }
 

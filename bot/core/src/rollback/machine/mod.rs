@@ -12,6 +12,7 @@ mod steps;
 use super::{
     effect::{Change, Effect, Request, Timer},
     event::{Event, Opening, Standing},
+    policy::Approval,
     refusal::Refusal,
     state::{End, Kind, Phase, Rollback, Why},
 };
@@ -67,6 +68,7 @@ pub fn open(opening: &Opening) -> Step {
         incident: false,
         marked: false,
         ended_at: None,
+        reminded_at: None,
     };
     let mut work = Work { state, changes: vec![], effects: vec![], at: opening.at };
     work.survey();
@@ -96,8 +98,10 @@ impl Work {
     fn take(&mut self, event: &Event) -> Taken {
         match event {
             Event::Opened(_) => Err(self.illegal("opened already")),
-            Event::AlertFired { title } => self.alert_fired(title),
+            Event::AlertFired { title, .. } => self.alert_fired(title),
+            Event::AlertRepeated { .. } => self.alert_repeated(),
             Event::AlertResolved => self.alert_resolved(),
+            Event::ClickRequired { why } => self.click_required(why),
             Event::CommanderSet { by, standing, commander } => self.commander_set(by, standing, commander),
             Event::PageAsked { by } => self.page_asked(by),
             Event::Acknowledged { by } => self.acknowledged(by),
@@ -176,6 +180,33 @@ impl Work {
     fn alert_resolved(&mut self) -> Taken {
         if let Some(alert) = &mut self.state.alert {
             alert.firing = false;
+        }
+        Ok(())
+    }
+
+    /// Rejecting was a decision: it stands, and whoever has to know is told again.
+    fn alert_repeated(&mut self) -> Taken {
+        if !matches!(self.state.phase, Phase::Ended { end: End::Rejected { .. } }) {
+            return Err(self.stale("repeated alert"));
+        }
+        self.state.reminded_at = Some(self.at);
+        Ok(())
+    }
+
+    /// What has not begun to move waits for a click from now on; what moves is not left half way.
+    fn click_required(&mut self, why: &str) -> Taken {
+        let waits = match &self.state.phase {
+            Phase::Surveying => true,
+            Phase::Deciding | Phase::Fetching | Phase::Preflight => !self.state.moved,
+            _ => false,
+        };
+        if !waits || !self.state.is_automatic() {
+            return Err(self.stale("demand for a click"));
+        }
+        self.state.policy.approval = Approval::Required;
+        self.state.policy.click_needed = Some(why.to_owned());
+        if !matches!(self.state.phase, Phase::Surveying) {
+            self.propose_anew(why.to_owned());
         }
         Ok(())
     }
