@@ -179,7 +179,7 @@ async fn asked_for_and_rejected(world: impl Talk) {
     let mark =
         [("service", "checkout"), ("version", "v2.4.0"), ("as", "stable"), ("reason", "seen it all week")];
     let told = world.says(Person::Eve, "rollback mark", &mark).await;
-    assert!(told.contains("only an approver of checkout or its commander"), "{told}");
+    assert!(told.contains("only an approver of checkout may mark its artifacts stable"), "{told}");
     let told = world.says(Person::Ben, "rollback mark", &mark).await;
     assert!(told.contains("is marked stable"), "{told}");
     world.shows("rejected", "eve asks for a rollback").await;
