@@ -31,7 +31,7 @@ pub fn post(view: &View, opening: &Opening) -> Card {
     if let Some(wanted) = &opening.wanted {
         card = card.line(line!["Wanted version: ", Span::Code(cut(wanted, 80))]);
     }
-    if let (Some(parent), Kind::Back) = (opening.parent, &opening.kind) {
+    if let (Some(parent), Kind::Back, None) = (opening.parent, &opening.kind, opening.previous_end) {
         card = card.line(format!("It follows {parent}; what was tried there is not tried again."));
     }
     if let (Some(ended_at), Some(parent)) = (opening.previous_end, opening.parent) {

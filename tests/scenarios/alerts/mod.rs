@@ -5,5 +5,6 @@ mod acquitted;
 mod again;
 mod automatic;
 mod many;
+mod people;
 mod place;
 mod silent;
