@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use lastgood_core::Actor;
+use lastgood_core::{Actor, ServiceId};
 
 use super::{
     Engine,
     batch::none_fires,
     delivery::{self, Delivery},
 };
-use crate::store::{Result, StoreError, write};
+use crate::store::{Result, StoreError, alerts::Open, write};
 
 /// How much of the titles the audit keeps.
 const AUDITED: usize = 1_000;
@@ -37,20 +37,9 @@ impl Engine {
             }
             tx.fall_silent(&service.id, at - service.alert_expires).await?;
             let mut ended = tx.open_alerts(&service.id).await?;
-            ended.retain(|open| {
-                wanted.as_ref().is_none_or(|wanted| {
-                    let mut called = [&open.fingerprint, &open.title].into_iter().chain(&open.names);
-                    called.any(|name| plain(name) == *wanted)
-                })
-            });
+            ended.retain(|open| wanted.as_ref().is_none_or(|wanted| is_called(open, wanted)));
             if ended.is_empty() {
-                return Err(StoreError::NotFound(match named {
-                    Some(named) => format!(
-                        "no alert of {} is called {named:?}; `lastgood alert list {}` shows those that there are",
-                        service.id, service.id
-                    ),
-                    None => format!("no alert of {} fires, and none fell silent", service.id),
-                }));
+                return Err(none_to_end(&service.id, named));
             }
             let mut threads = BTreeSet::new();
             for open in &ended {
@@ -75,6 +64,20 @@ impl Engine {
         self.dispatch(claimed);
         Ok(titles)
     }
+}
+
+fn is_called(open: &Open, wanted: &str) -> bool {
+    let mut called = [&open.fingerprint, &open.title].into_iter().chain(&open.names);
+    called.any(|name| plain(name) == wanted)
+}
+
+fn none_to_end(service: &ServiceId, named: Option<&str>) -> StoreError {
+    StoreError::NotFound(match named {
+        Some(named) => format!(
+            "no alert of {service} is called {named:?}; `lastgood alert list {service}` shows those that there are"
+        ),
+        None => format!("no alert of {service} fires, and none fell silent"),
+    })
 }
 
 fn plain(name: impl AsRef<str>) -> String {

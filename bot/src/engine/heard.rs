@@ -79,6 +79,7 @@ async fn by_message(batch: &mut Batch<'_>, alert: &Alert) -> Result<Known> {
     found.sort_by_key(|near| (near.heard != alert.heard, near.heard.is_some()));
     for known in found {
         if let Some(thread) = known.thread.filter(|_| known.ended_at.is_none())
+            && !alert.ignore
             && let Some(last) = batch.last_run(thread).await?
             && begins_anew(batch, known, alert, &last)
         {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use lastgood_core::{
     Actor, RollbackId, ServiceId,
-    rollback::{Approval, Event, Policy},
+    rollback::{Approval, Event, Phase, Policy},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::rfc3339,
     service::Service,
-    store::{Result, StoreError, Tx, pauses::Pause, write},
+    store::{Result, StoreError, Tx, effects::Claimed, pauses::Pause, write},
 };
 
 /// What a pause could still do something about, and what not.
@@ -60,24 +60,7 @@ impl Engine {
             tx.set_pause(&pause).await?;
             let named = service.map_or("", |service| &service.0);
             tx.audit(at, &by.id, named, "pause", &pause.reason).await?;
-            let (mut paused, mut claimed) = (Paused::default(), Vec::new());
-            for service in services {
-                let Some(active) = tx.active_rollback(&service).await? else { continue };
-                let state = active.state;
-                if !state.is_automatic() {
-                    continue;
-                }
-                let event = Event::ClickRequired { why: words(&pause) };
-                match commit::take(tx, state.id, &event, at, owner.as_deref()).await {
-                    Ok(more) => {
-                        claimed.extend(more);
-                        paused.waiting.push((state.id, service));
-                    }
-                    Err(StoreError::Refused(_)) => paused.moving.push((state.id, service)),
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok((paused, claimed))
+            hold(tx, services, &pause, owner.as_deref()).await
         })?;
         self.dispatch(claimed);
         Ok(paused)
@@ -111,6 +94,28 @@ impl Engine {
             Ok(pause)
         })
     }
+}
+
+/// Has the services' runs wait for a click, where nothing moves yet.
+async fn hold(
+    tx: &mut Tx,
+    services: BTreeSet<ServiceId>,
+    pause: &Pause,
+    owner: Option<&str>,
+) -> Result<(Paused, Vec<Claimed>)> {
+    let (mut paused, mut claimed) = (Paused::default(), Vec::new());
+    let event = Event::ClickRequired { why: words(pause) };
+    for service in services {
+        let Some(active) = tx.active_rollback(&service).await? else { continue };
+        let state = active.state;
+        if state.may_begin_by_itself() {
+            claimed.extend(commit::take(tx, state.id, &event, pause.at, owner).await?);
+            paused.waiting.push((state.id, service));
+        } else if state.is_automatic() && !matches!(state.phase, Phase::Escalated { .. }) {
+            paused.moving.push((state.id, service));
+        }
+    }
+    Ok((paused, claimed))
 }
 
 /// Why a click is needed now. Asked after the run's number was drawn: runs of all services are opened one after the other from

@@ -1,14 +1,17 @@
-//! A service's alerts, for people who ask: which fire, which fell silent, which are ignored.
+//! A service's alerts, for people who ask: which fire, which fell silent, which are ignored. And what a thread says of those
+//! that fire again, or fire on.
 
 use lastgood_core::{
     At, ServiceId,
     card::{Card, Colour, Span},
+    rollback::Rollback,
     words::spell,
 };
 
 use super::{
     listed::{MOST, age},
-    words::{cut, fit, foreign, strong},
+    posts::note,
+    words::{cut, fit, foreign, strong, who},
 };
 use crate::store::alerts::{Condition, Listed};
 
@@ -59,6 +62,36 @@ pub fn alerts(of: &[Alerts<'_>], now: At) -> Card {
         ));
     }
     fit(card)
+}
+
+/// More than the count on the card: it fires again.
+pub(super) fn fires(before: &Rollback, run: &Rollback, title: &str, more: u32) -> Card {
+    let what = if before.alert.is_some() { "the alert fires again" } else { "an alert fires" };
+    let card = note(run, Colour::Bad, what).line(line![foreign(title)]);
+    match more {
+        0 => card,
+        1 => card.line("And one more alert."),
+        more => card.line(format!("And {more} more alerts.")),
+    }
+}
+
+/// The run was rejected, and that stands; whoever is in command has to know that it is not over.
+pub(super) fn fires_on(run: &Rollback, title: &str) -> Card {
+    let now = run.reminded_at.unwrap_or_default();
+    let ago = spell(now.saturating_sub(run.ended_at.unwrap_or(now)));
+    let mut line = match &run.commander {
+        Some(commander) => line![who(commander), ", this"],
+        None => line!["This"],
+    };
+    line.push(" alert still fires: ".into());
+    line.push(foreign(title));
+    let card =
+        note(run, Colour::Warning, &format!("rejected {ago} ago, and the alert still fires")).line(line);
+    card.line(line![
+        "Nothing is proposed, because the rollback was rejected. If that is different now: ",
+        Span::Code(format!("/rollback {}", run.service)),
+        "."
+    ])
 }
 
 #[cfg(test)]

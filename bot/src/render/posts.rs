@@ -3,14 +3,14 @@
 
 use lastgood_core::{
     Actor,
-    card::{Card, Colour, Span},
+    card::{Card, Colour},
     rollback::{Applied, Decision, Event, Fetched, Phase, Preflighted, Rollback, ShiftReading, Timer},
     verdict::Observation,
     words::spell,
 };
 
 use super::{
-    Post, View, ended, escalated, health, opened, paging, proposal,
+    Post, View, alerts, ended, escalated, health, opened, paging, proposal,
     words::{failing, fit, foreign, going_to, people, routing, strong, target_name, traffic, version, who},
 };
 
@@ -49,7 +49,7 @@ fn is_outcome(before: Option<&Rollback>, event: &Event, after: &Rollback) -> boo
         }
 }
 
-fn note(run: &Rollback, colour: Colour, text: &str) -> Card {
+pub(super) fn note(run: &Rollback, colour: Colour, text: &str) -> Card {
     Card::new(colour, format!("{}: {text}", run.id))
 }
 
@@ -219,8 +219,10 @@ fn of_surroundings(before: &Rollback, event: &Event, view: &View) -> Option<Card
         Event::Paged { escalation, .. } => paging::paged(view, *escalation),
         Event::TimerFired { timer } => timer_fired(before, view, *timer),
         Event::Observed { observation, .. } => turned(before, run, observation),
-        Event::AlertFired { title, more } if !before.alert_firing() => Some(fires(before, run, title, *more)),
-        Event::AlertRepeated { title } => Some(fires_on(run, title)),
+        Event::AlertFired { title, more } if !before.alert_firing() => {
+            Some(alerts::fires(before, run, title, *more))
+        }
+        Event::AlertRepeated { title } => Some(alerts::fires_on(run, title)),
         Event::AlertResolved if before.alert_firing() => Some(resolved(run)),
         Event::ReleaseRecorded { artifact, by, .. } => released(before, run, artifact, by.as_deref()),
         Event::EffectStuck { effect, detail } if before.phase == run.phase => {
@@ -232,35 +234,6 @@ fn of_surroundings(before: &Rollback, event: &Event, view: &View) -> Option<Card
         }
         _ => of_outcome(run, event),
     }
-}
-
-fn fires(before: &Rollback, run: &Rollback, title: &str, more: u32) -> Card {
-    let what = if before.alert.is_some() { "the alert fires again" } else { "an alert fires" };
-    let card = note(run, Colour::Bad, what).line(line![foreign(title)]);
-    match more {
-        0 => card,
-        1 => card.line("And one more alert."),
-        more => card.line(format!("And {more} more alerts.")),
-    }
-}
-
-/// The run was rejected, and that stands; whoever is in command has to know that it is not over.
-fn fires_on(run: &Rollback, title: &str) -> Card {
-    let now = run.reminded_at.unwrap_or_default();
-    let ago = spell(now.saturating_sub(run.ended_at.unwrap_or(now)));
-    let mut line = match &run.commander {
-        Some(commander) => line![who(commander), ", this"],
-        None => line!["This"],
-    };
-    line.push(" alert still fires: ".into());
-    line.push(foreign(title));
-    let card =
-        note(run, Colour::Warning, &format!("rejected {ago} ago, and the alert still fires")).line(line);
-    card.line(line![
-        "Nothing is proposed, because the rollback was rejected. If that is different now: ",
-        Span::Code(format!("/rollback {}", run.service)),
-        "."
-    ])
 }
 
 /// Outcomes of effects that are more than their phase.

@@ -296,7 +296,7 @@ impl Tx {
     /// As the database says.
     pub async fn open_thread(&mut self, service: &ServiceId, now: At) -> Result<Option<ThreadId>> {
         let sql = "SELECT id FROM threads WHERE service = $1 AND (ended_at IS NULL OR ended_at > $2) \
-                   ORDER BY id DESC LIMIT 1";
+                   ORDER BY CASE WHEN ended_at IS NULL THEN 0 ELSE 1 END, ended_at DESC, id DESC LIMIT 1";
         let id: Option<i64> = sqlx::query_scalar(sql)
             .bind(service.0.clone())
             .bind(now - JOINS_WITHIN)

@@ -7,7 +7,7 @@ use lastgood::engine::{
 };
 use lastgood_core::{
     Actor, RollbackId,
-    rollback::{Approval, Phase, Standing},
+    rollback::{Approval, Event, Phase, Standing, Surveyed},
 };
 use lastgood_tests::database::both;
 use tokio::task::JoinSet;
@@ -80,6 +80,22 @@ async fn no_more_services_than_allowed_are_moved_without_a_click_at_once() {
         place.later(40 * MINUTE);
         place.engine.alert(&alert(&fourth.0, "more", true)).await.unwrap();
         assert_eq!(place.run(8).await.policy.approval, Approval::Required);
+    }
+}
+
+#[tokio::test]
+async fn what_is_looked_at_again_while_paused_waits_for_a_click() {
+    for kind in both() {
+        let place = Place::new(kind, &["checkout"], AUTOMATIC).await;
+        place.told("errors", true).await;
+        let found = Surveyed::RouterUnreadable { detail: "gone".into() };
+        place.takes(1, Event::Surveyed { found }).await;
+        assert!(matches!(place.run(1).await.phase, Phase::Escalated { .. }));
+        let paused = place.engine.pause(Some(&"checkout".into()), "", &ana(), None).await.unwrap();
+        assert_eq!(paused.waiting, [(RollbackId(1), "checkout".into())]);
+        place.acts(1, &Act::Retry).await;
+        place.surveyed(1, "bad").await;
+        assert!(matches!(place.run(1).await.phase, Phase::Proposed { .. }), "{kind:?}");
     }
 }
 

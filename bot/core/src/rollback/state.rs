@@ -290,6 +290,11 @@ impl Rollback {
         !matches!(self.phase, Phase::Ended { .. })
     }
 
+    /// Whether nothing has moved yet, and could without anybody clicking: at once, or after it was looked at again.
+    pub fn may_begin_by_itself(&self) -> bool {
+        self.active() && !self.moved && self.policy.approval == Approval::None && self.approvals.is_empty()
+    }
+
     /// Whether traffic is moved here without anybody having clicked, or is about to be.
     pub fn is_automatic(&self) -> bool {
         let goes_on = match &self.phase {

@@ -168,7 +168,15 @@ fn a_pause_stops_what_has_not_begun_to_move_and_nothing_else() {
     assert!(matches!(moving.state.phase, Phase::Shifting { .. }));
     assert!(moving.state.is_automatic());
     assert!(matches!(moving.refuses(pause()), Refusal::Stale(_)), "half way is no place to stay");
-    let clicked = Story::start().proposed().approved("ana");
+    let gone = Event::Fetched { fetched: Fetched::Missing { detail: "gone".into() } };
+    let stuck = Story::of(&opened).proposed().decided(Decision::Unchanged).then(gone);
+    assert!(!stuck.state.is_automatic());
+    let again = stuck.then(pause()).retried().proposed();
+    assert!(matches!(again.state.phase, Phase::Proposed { .. }), "what is looked at again waits, too");
+    let clicked = Story::of(&opened).proposed().decided(Decision::Changed { what: "traffic".into() });
+    let clicked = clicked.proposed();
+    let approved = approve(&clicked.state, "ana", approver(), false, None);
+    let clicked = clicked.then(approved);
     assert!(matches!(clicked.refuses(pause()), Refusal::Stale(_)), "somebody clicked");
 }
 

@@ -449,6 +449,13 @@ fn server() {
     );
     expect(&end("[log]\nformat = 99999999999999999999"), &["15:10: the number is too large"]);
     expect(
+        &end("[automatic]\nat_once = 0"),
+        &[
+            "15:11: automatic.at_once: nothing would ever be shifted without a click; at least 1; for a click \
+           everywhere leave `approval = \"none\"` out of the services",
+        ],
+    );
+    expect(
         &end("[xyzzy]\nx = 1"),
         &[
             r#"14:2: xyzzy: unknown key; known here: "store", "http", "log", "operators", "chats", "pagers", "automatic", "services""#,

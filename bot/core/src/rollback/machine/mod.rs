@@ -195,17 +195,14 @@ impl Work {
 
     /// What has not begun to move waits for a click from now on; what moves is not left half way.
     fn click_required(&mut self, why: &str) -> Taken {
-        let waits = match &self.state.phase {
-            Phase::Surveying => true,
-            Phase::Deciding | Phase::Fetching | Phase::Preflight => !self.state.moved,
-            _ => false,
-        };
-        if !waits || !self.state.is_automatic() {
+        if !self.state.may_begin_by_itself() {
             return Err(self.stale("demand for a click"));
         }
         self.state.policy.approval = Approval::Required;
         self.state.policy.click_needed = Some(why.to_owned());
-        if !matches!(self.state.phase, Phase::Surveying) {
+        // Nobody approved: trying again leads to a vote.
+        self.state.approved_at = None;
+        if matches!(self.state.phase, Phase::Deciding | Phase::Fetching | Phase::Preflight) {
             self.propose_anew(why.to_owned());
         }
         Ok(())
