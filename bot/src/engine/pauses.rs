@@ -106,8 +106,16 @@ async fn hold(
     let (mut paused, mut claimed) = (Paused::default(), Vec::new());
     let event = Event::ClickRequired { why: words(pause) };
     for service in services {
-        let Some(active) = tx.active_rollback(&service).await? else { continue };
-        let state = active.state;
+        let state = match tx.active_rollback(&service).await {
+            Ok(Some(active)) => active.state,
+            Ok(None) => continue,
+            // This build can't drive it, and must not let it be in the way of the pause of all others.
+            Err(error @ StoreError::Undecodable { .. }) => {
+                tracing::error!(%error, %service, "a rollback that can't be read is not held by the pause");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if state.may_begin_by_itself() {
             claimed.extend(commit::take(tx, state.id, &event, pause.at, owner).await?);
             paused.waiting.push((state.id, service));
