@@ -124,6 +124,9 @@ fn service(
         policy: policy(from),
         min_bake: millis(from.min_bake.0),
         suspect_within: millis(from.suspect_within.0),
+        again_after: millis(from.again_after.0),
+        alert_expires: millis(from.alert_expires.0),
+        at_once: config.automatic.at_once,
         tolerance: verdict::Tolerance {
             factor: from.health.tolerance.factor,
             points: from.health.tolerance.points,
@@ -172,6 +175,7 @@ fn policy(from: &config::Service) -> rollback::Policy {
             config::Approval::Required => rollback::Approval::Required,
             config::Approval::None => rollback::Approval::None,
         },
+        click_needed: None,
         approvals: from.approvals,
         requester_may_approve: from.requester_may_approve,
         expires_after: millis(from.expires_after.0),

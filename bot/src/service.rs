@@ -68,6 +68,12 @@ pub struct Service {
     pub policy: Policy,
     pub min_bake: Millis,
     pub suspect_within: Millis,
+    /// How long an alert may go on firing after a run ended before it is looked at again.
+    pub again_after: Millis,
+    /// An alert that nobody repeats for as long is silent.
+    pub alert_expires: Millis,
+    /// How many services may be moved without a click at the same time.
+    pub at_once: u32,
     pub tolerance: Tolerance,
     /// The strategy serves from pools: a target must be in one.
     pub needs_pool: bool,

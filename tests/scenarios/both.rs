@@ -179,7 +179,7 @@ async fn asked_for_and_rejected(world: impl Talk) {
     let mark =
         [("service", "checkout"), ("version", "v2.4.0"), ("as", "stable"), ("reason", "seen it all week")];
     let told = world.says(Person::Eve, "rollback mark", &mark).await;
-    assert!(told.contains("only an approver of checkout or its commander"), "{told}");
+    assert!(told.contains("only an approver of checkout may mark its artifacts stable"), "{told}");
     let told = world.says(Person::Ben, "rollback mark", &mark).await;
     assert!(told.contains("is marked stable"), "{told}");
     world.shows("rejected", "eve asks for a rollback").await;
@@ -204,4 +204,38 @@ async fn asked_for_and_rejected_in_slack() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn asked_for_and_rejected_in_discord() {
     asked_for_and_rejected(on_discord::World::small("").await).await;
+}
+
+/// Shifting without a click is paused, and goes on with one.
+async fn paused_by_an_approver(world: impl Talk) {
+    let pause = [("service", "checkout"), ("reason", "the network *flaps*")];
+    let told = world.says(Person::Eve, "rollback pause", &pause).await;
+    assert!(told.contains("only an approver of checkout may pause"), "{told}");
+    let told = world.says(Person::Ana, "rollback pause", &pause).await;
+    assert!(told.contains("checkout is not shifted without a click until"), "{told}");
+    world.scene().breaks().await;
+    world
+        .reads("A click is needed although approval = none: shifting without a click is paused by ana")
+        .await;
+    assert_eq!(world.scene().stage.routed(), "green");
+    let told = world.says(Person::Eve, "rollback status", &[]).await;
+    assert!(told.contains("Paused") && told.contains("flaps"), "{told}");
+    let told = world.says(Person::Eve, "rollback alerts", &[("service", "checkout")]).await;
+    assert!(told.contains("firing") && told.contains("told once"), "{told}");
+    assert_eq!(world.presses(Person::Ana, "Roll back to v2.4.0").await, Seen::Change);
+    world.run_ends(1, "recovered").await;
+    assert_eq!(world.scene().stage.routed(), "blue");
+    let told = world.says(Person::Ben, "rollback resume", &[("service", "checkout")]).await;
+    assert!(told.contains("The pause of checkout by ana has ended"), "{told}");
+    world.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn paused_by_an_approver_in_slack() {
+    paused_by_an_approver(on_slack::World::small("approval = 'none'").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn paused_by_an_approver_in_discord() {
+    paused_by_an_approver(on_discord::World::small("approval = 'none'").await).await;
 }

@@ -277,6 +277,11 @@ fn mistakes_in_commands_change_nothing_and_say_what_would_do() {
         (1, "stop chekout", "did you mean checkout?"),
         (1, "stop checkout", "no rollback of checkout is running"),
         (1, "stop checkout now", "\"now\" is no part of it"),
+        (1, "alert list chekout", "did you mean checkout?"),
+        (1, "alert end checkout errors", "no alert of checkout is called \"errors\""),
+        (2, "alert end checkout", "FINGERPRINT|TITLE"),
+        (1, "pause", "only an approver of one of the services may pause all of them"),
+        (1, "resume checkout", "only an approver of checkout may resume"),
         (1, "health", "is `lastgood serve` running there?"),
     ] {
         let err = place.bad(code, line);
@@ -286,6 +291,27 @@ fn mistakes_in_commands_change_nothing_and_say_what_would_do() {
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.out.starts_with("could not tell: "), "{unknown:?}");
     assert_eq!(place.good("releases checkout --json"), "[]\n");
+}
+
+#[test]
+fn shifting_without_a_click_is_paused_from_the_machine() {
+    let place = Place::new();
+    let me = std::process::Command::new("id").arg("-un").output().unwrap();
+    let me = String::from_utf8(me.stdout).unwrap();
+    place.configure(|text| format!("[operators]\n{} = \"os:ana\"\n{text}", me.trim()));
+    assert!(place.bad(1, "pause chekout").contains("did you mean checkout?"));
+    assert!(place.good("pause checkout the_network_flaps").contains("is not shifted without a click until"));
+    let status = place.good("status");
+    assert!(
+        status.contains("paused: checkout: nothing is shifted without a click, said ana at "),
+        "{status}"
+    );
+    let status: Value = serde_json::from_str(&place.good("status --json")).unwrap();
+    assert_eq!(
+        (&status["pauses"][0]["by"], &status["pauses"][0]["reason"]),
+        (&"os:ana".into(), &"the network flaps".into())
+    );
+    assert!(place.good("resume checkout").contains("The pause of checkout by ana has ended"));
 }
 
 #[test]
@@ -350,6 +376,9 @@ async fn a_server_ends_in_order_and_goes_on_where_it_was() {
     assert!(!log.contains("hunter2") && !log.contains("panicked"), "{log}");
     let running = place.good("status");
     assert!(running.contains("RB-1") && running.contains("INC-1"), "{running}");
+    assert!(place.good("alert list").lines().nth(1).unwrap().starts_with("checkout  firing  "));
+    assert!(place.good("alert end checkout --all").ends_with(" of checkout counts as over\n"));
+    assert_eq!(place.good("alert list checkout"), "no alert fires, and none fell silent within a week\n");
 
     let mut server = place.serve().await;
     hand_over(&place).await;

@@ -1,5 +1,6 @@
 //! Scenarios on real programs and strict stand-ins, in one binary: real programs start in parallel, dependencies link once.
 
+mod alerts;
 mod both;
 mod chain;
 mod cli;

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Commands other than `serve` act on the database through the engine; a server
 //! that runs takes up what follows from them.
 
+mod alert;
 mod check;
 mod context;
 mod demo;
@@ -67,6 +68,9 @@ enum Command {
     /// Lists, shows and closes incidents.
     #[command(subcommand)]
     Incident(incident::What),
+    /// Lists alerts, and ends those that nobody resolves.
+    #[command(subcommand)]
+    Alert(alert::What),
     #[command(about = table::STATUS.help)]
     Status(status::Args),
     /// Asks a running server whether it is up; for containers.
@@ -97,6 +101,7 @@ impl Cli {
             Command::Mark(args) => mark::run(&context, args).await,
             Command::Gate(args) => gate::run(&context, args).await,
             Command::Incident(what) => incident::run(&context, what).await,
+            Command::Alert(what) => alert::run(&context, what).await,
             Command::Status(args) => status::run(&context, args).await,
             Command::Health(args) => health::run(&context, args).await,
             Command::Said(words) => said::run(&context, &words).await,

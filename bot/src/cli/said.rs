@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Commands that have options, and so a form of their own here.
-const OWN: [&str; 5] = ["propose", "status", "history", "mark", "help"];
+const OWN: [&str; 7] = ["propose", "status", "history", "mark", "alerts", "end-alert", "help"];
 
 /// All others of the table: what is added there is here.
 fn rest() -> impl Iterator<Item = &'static Row> {
@@ -100,6 +100,10 @@ mod tests {
                 Group::Rollback => match row.name {
                     "propose" => cli.find_subcommand("rollback").is_some(),
                     "help" => true,
+                    "alerts" | "end-alert" => {
+                        let name = if row.name == "alerts" { "list" } else { "end" };
+                        cli.find_subcommand("alert").is_some_and(|of| of.find_subcommand(name).is_some())
+                    }
                     name => cli.get_subcommands().any(|known| {
                         known.get_name() == name || known.get_visible_aliases().any(|alias| alias == name)
                     }),

@@ -10,7 +10,7 @@ use super::{
     Context, Ended, incident,
     output::{self, plain, say},
 };
-use crate::store;
+use crate::{clock::rfc3339, store};
 
 #[derive(Debug, Arguments)]
 pub struct Args {
@@ -34,12 +34,15 @@ pub async fn run(context: &Context, args: Args) -> Ended {
     incidents.retain(|incident| concerns(&incident.service));
     let mut truces = store::truces::in_force(db).await?;
     truces.retain(|truce| concerns(&truce.service));
+    let mut pauses = store::pauses::in_force(db).await?;
+    pauses.retain(|pause| pause.service.as_ref().is_none_or(concerns));
     let unfinished = store::effects::unfinished(db).await?;
     if args.json {
         output::json(&json!({
             "rollbacks": runs.iter().map(incident::run_for_programs).collect::<Vec<_>>(),
             "incidents": incidents.iter().map(incident::for_programs).collect::<Vec<_>>(),
             "suspended": truces.iter().map(|of| json!({"service": of.service, "rollback": of.rollback.to_string(), "who": of.who})).collect::<Vec<_>>(),
+            "pauses": pauses.iter().map(|of| json!({"service": of.service, "by": of.by.id, "since": of.at, "reason": of.reason})).collect::<Vec<_>>(),
             "unfinished_effects": unfinished,
         }))?;
         return Ok(ExitCode::SUCCESS);
@@ -59,6 +62,16 @@ pub async fn run(context: &Context, args: Args) -> Ended {
             plain(&truce.who),
             truce.rollback,
             truce.service
+        );
+    }
+    for pause in &pauses {
+        let what = pause.service.as_ref().map_or("all services", |service| &service.0);
+        let reason = if pause.reason.is_empty() { "no reason was given" } else { &pause.reason };
+        text += &format!(
+            "\n\npaused: {what}: nothing is shifted without a click, said {} at {} ({})",
+            plain(&pause.by.name),
+            rfc3339(pause.at),
+            plain(reason)
         );
     }
     say(text)?;

@@ -34,6 +34,23 @@ pub enum Command {
         service: Option<String>,
         person: String,
     },
+    /// None: of all services.
+    Alerts {
+        service: Option<String>,
+    },
+    EndAlert {
+        service: String,
+        /// A fingerprint, a title, or `all`.
+        alert: String,
+    },
+    /// None: all services.
+    Pause {
+        service: Option<String>,
+        reason: Option<String>,
+    },
+    Resume {
+        service: Option<String>,
+    },
     Incidents,
     Incident {
         id: IncidentId,

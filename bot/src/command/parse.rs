@@ -7,8 +7,8 @@ use lastgood_core::IncidentId;
 use super::{
     Command,
     table::{
-        Arg, CLOSE, COMMANDER, Group, HELP, HISTORY, Kind, LIST, MARK, PROPOSE, Row, SHOW, STATUS, STOP,
-        TABLE,
+        ALERTS, Arg, CLOSE, COMMANDER, END_ALERT, Group, HELP, HISTORY, Kind, LIST, MARK, PAUSE, PROPOSE,
+        RESUME, Row, SHOW, STATUS, STOP, TABLE,
     },
 };
 
@@ -188,6 +188,12 @@ fn build(row: &Row, values: &Values) -> Result<Command, NotACommand> {
         name if name == COMMANDER.name => {
             Command::Commander { service: some("service"), person: text("person") }
         }
+        name if name == ALERTS.name => Command::Alerts { service: some("service") },
+        name if name == END_ALERT.name => {
+            Command::EndAlert { service: text("service"), alert: text("alert") }
+        }
+        name if name == PAUSE.name => Command::Pause { service: some("service"), reason: some("reason") },
+        name if name == RESUME.name => Command::Resume { service: some("service") },
         name if name == LIST.name => Command::Incidents,
         name if name == SHOW.name => Command::Incident { id: incident()? },
         name if name == CLOSE.name => Command::Close {

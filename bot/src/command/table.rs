@@ -113,6 +113,37 @@ pub const COMMANDER: Row = Row {
     help: "Hand the command of the incident to somebody",
 };
 
+pub const ALERTS: Row = Row {
+    group: Group::Rollback,
+    name: "alerts",
+    args: &[optional("service", Kind::Service, "otherwise of all services")],
+    help: "Alerts that fire, fell silent or are ignored",
+};
+
+pub const END_ALERT: Row = Row {
+    group: Group::Rollback,
+    name: "end-alert",
+    args: &[SERVICE, needed("alert", Kind::Rest, "its fingerprint or its title, or all")],
+    help: "Take an alert for over that nobody resolves",
+};
+
+pub const PAUSE: Row = Row {
+    group: Group::Rollback,
+    name: "pause",
+    args: &[
+        optional("service", Kind::Service, "otherwise all services"),
+        optional("reason", Kind::Rest, "for whoever sees it"),
+    ],
+    help: "Shift nothing without a click; proposals go on",
+};
+
+pub const RESUME: Row = Row {
+    group: Group::Rollback,
+    name: "resume",
+    args: &[optional("service", Kind::Service, "otherwise the pause of all services")],
+    help: "End a pause",
+};
+
 pub const HELP: Row = Row { group: Group::Rollback, name: "help", args: &[], help: "This list" };
 
 pub const LIST: Row = Row {
@@ -136,7 +167,10 @@ pub const CLOSE: Row = Row {
     help: "Close an incident with its root cause",
 };
 
-pub const TABLE: [Row; 10] = [PROPOSE, STATUS, HISTORY, MARK, STOP, COMMANDER, HELP, LIST, SHOW, CLOSE];
+pub const TABLE: [Row; 14] = [
+    PROPOSE, STATUS, HISTORY, MARK, STOP, COMMANDER, PAUSE, RESUME, ALERTS, END_ALERT, HELP, LIST, SHOW,
+    CLOSE,
+];
 
 impl Row {
     /// `rollback mark SERVICE VERSION stable|unstable REASON…`

@@ -29,7 +29,27 @@ pub struct Config {
     #[serde(default)]
     pub pagers: BTreeMap<String, Pager>,
     #[serde(default)]
+    pub automatic: Automatic,
+    #[serde(default)]
     pub services: BTreeMap<String, Service>,
+}
+
+/// What happens without a click, over all services.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Automatic {
+    /// How many services may be moved without a click at the same time.
+    #[serde(default = "default_at_once")]
+    pub at_once: u32,
+}
+
+fn default_at_once() -> u32 {
+    2
+}
+
+impl Default for Automatic {
+    fn default() -> Self {
+        Self { at_once: default_at_once() }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -71,6 +71,12 @@ pub struct Service {
     /// How long after that its alert may go on firing.
     #[serde(default = "minutes::<30>")]
     pub alert_clears_within: Span,
+    /// How long an alert may go on firing after a run ended before it is looked at again.
+    #[serde(default = "minutes::<30>")]
+    pub again_after: Span,
+    /// An alert that nobody repeats for as long is silent: it counts as over.
+    #[serde(default = "minutes::<360>")]
+    pub alert_expires: Span,
     shift_within: Option<Span>,
     /// In steps rather than at once.
     pub shift: Option<Shift>,

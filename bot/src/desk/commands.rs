@@ -13,7 +13,7 @@ use crate::{
     store::{self, StoreError},
 };
 
-type Done = Result<Answer, StoreError>;
+pub(super) type Done = Result<Answer, StoreError>;
 
 impl Desk {
     pub(super) async fn command(&self, incoming: &Incoming, read: Result<Command, NotACommand>) -> Done {
@@ -66,6 +66,12 @@ impl Desk {
                 let commander = self.somebody(&person).await?;
                 self.act(&scene, 0, &Act::Command { commander }, incoming).await
             }
+            Command::Alerts { service } => self.alerts(service.as_deref()).await,
+            Command::EndAlert { service, alert } => self.end_alert(incoming, &service, &alert).await,
+            Command::Pause { service, reason } => {
+                self.pause(incoming, service.as_deref(), reason.as_deref()).await
+            }
+            Command::Resume { service } => self.unpause(incoming, service.as_deref()).await,
             Command::Incidents => self.incidents().await,
             Command::Incident { id } => self.incident(id).await,
             Command::Close { id, root_cause, not_the_release } => {
@@ -79,9 +85,11 @@ impl Desk {
         let service = self.engine.service(&ask.service).map_err(|error| or_a_command(&ask.service, error))?;
         let asked = standing::of(&self.chats, &service, &incoming.actor).await;
         // Where nobody has to click, asking is deciding.
-        let unknown =
-            asked.trouble.filter(|_| service.policy.approval == Approval::None && !asked.standing.approver);
-        if let Some(why) = asked.barred.or(unknown) {
+        let unknown = asked
+            .trouble
+            .clone()
+            .filter(|_| service.policy.approval == Approval::None && !asked.standing.approver);
+        if let Some(why) = asked.barred.clone().or(unknown) {
             return self.turned_away(&service, &incoming.actor, "propose", &why).await;
         }
         if let Some(wanted) = &ask.wanted {
@@ -95,7 +103,10 @@ impl Desk {
         let room = self.room_of(&service, &incoming.room);
         let anchor: Option<Anchor> =
             room.zip(incoming.thread.as_ref()).map(|(room, thread)| (room.to_string(), thread.0.clone()));
-        let id = self.engine.propose_at(&ask, anchor.as_ref(), Some(&self.delivery(incoming))).await?;
+        let id = self
+            .engine
+            .propose_at(&ask, &asked.standing, anchor.as_ref(), Some(&self.delivery(incoming)))
+            .await?;
         let text = match room {
             Some(_) => "Reading what is live; the proposal follows here.".to_owned(),
             None => {
@@ -125,7 +136,12 @@ impl Desk {
         reason: &str,
     ) -> Done {
         let service = self.engine.service(service)?;
-        if let Some(refusal) = self.refused(&service, &incoming.actor).await? {
+        let refused = match stable {
+            // It opens the gate.
+            true => self.not_approver(&service, &incoming.actor, "mark its artifacts stable", "").await?,
+            false => self.refused(&service, &incoming.actor).await?,
+        };
+        if let Some(refusal) = refused {
             return Ok(refusal);
         }
         let digest = self.engine.resolve(&service.id, artifact).await?;
@@ -163,7 +179,7 @@ impl Desk {
         let incident = store::incidents::get(db, id).await?.ok_or_else(missing)?;
         let newest = store::rollbacks::newest_in(db, incident.thread).await?.ok_or_else(missing)?;
         let scene = Scene::load(&self.engine, newest.state.id).await?;
-        if let Some(refusal) = self.may_not(&scene, &format!("close {id}"), &incoming.actor).await? {
+        if let Some(refusal) = self.may_not_close(&scene, id, said, &incoming.actor).await? {
             return Ok(refusal);
         }
         let delivery = self.delivery(incoming);
@@ -255,7 +271,8 @@ impl Desk {
         if asked.standing.approver || asked.standing.commander {
             return Ok(None);
         }
-        let text = format!("only an approver of {} or its commander may mark its artifacts", service.id);
+        let text =
+            format!("only an approver of {} or its commander may mark its artifacts unstable", service.id);
         self.turned_away(service, by, "mark", &text).await?;
         Ok(Some(Answer::Private(standing::refusal(&text, service, &asked))))
     }

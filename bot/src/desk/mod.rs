@@ -1,10 +1,12 @@
 //! Where people's clicks and commands arrive, from whatever platform: looked up, put to the engine, answered. A click is never
 //! silently ignored.
 
+mod alerts;
 mod commands;
 mod heard;
 mod kept;
 mod overview;
+mod pauses;
 mod pointed;
 mod standing;
 mod suggest;
@@ -13,7 +15,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use lastgood_adapters::chat::{Answer, Asking, Inbox, Incoming, Kept, NotTaken, Suggestion, What};
-use lastgood_core::{Actor, rollback::Rollback};
+use lastgood_core::{Actor, IncidentId, incident::Closing, rollback::Rollback};
 
 use crate::{
     command,
@@ -131,14 +133,13 @@ impl Desk {
         let Some(incident) = store::incidents::of_thread(self.engine.store.reader(), thread).await? else {
             return Ok(private("no incident is open here"));
         };
-        let what = format!("close {}", incident.id);
-        if let Some(refusal) = self.may_not(scene, &what, by).await? {
-            return Ok(refusal);
-        }
-        let said = lastgood_core::incident::Closing {
+        let said = Closing {
             root_cause: inputs.get(input::ROOT_CAUSE).cloned().unwrap_or_default(),
             not_the_release: inputs.get(input::WAS_RELEASE).is_some_and(|answer| answer == "no"),
         };
+        if let Some(refusal) = self.may_not_close(scene, incident.id, &said, by).await? {
+            return Ok(refusal);
+        }
         match self.engine.close_incident(incident.id, &said, by, Some(&self.delivery(incoming))).await {
             Ok(_) => Ok(Answer::Done),
             Err(StoreError::Invalid(text) | StoreError::NotFound(text)) => Ok(private(&text)),
@@ -182,6 +183,44 @@ impl Desk {
         }
         let answered = self.engine.resume(scene.state(), anyway, by, &self.delivery(incoming)).await?;
         Ok(answered.map_or_else(|text| private(&text), |()| Answer::Done))
+    }
+
+    /// Whoever is in command may close; saying that the release was innocent lifts its mark, and that takes an approver.
+    async fn may_not_close(
+        &self,
+        scene: &Scene,
+        id: IncidentId,
+        said: &Closing,
+        by: &Actor,
+    ) -> Result<Option<Answer>, StoreError> {
+        if !said.not_the_release {
+            return self.may_not(scene, &format!("close {id}"), by).await;
+        }
+        let service = self.engine.service(&scene.state().service.0)?;
+        let what = format!("close {id} as “not the release”");
+        let why = ": it lifts the mark, and the artifact may be deployed again. Who is in command may close it as “it was \
+                   the release”; an approver can lift the mark later";
+        self.not_approver(&service, by, &what, why).await
+    }
+
+    /// Why somebody may not do what only approvers may. `why` goes on with the sentence.
+    async fn not_approver(
+        &self,
+        service: &Service,
+        by: &Actor,
+        what: &str,
+        why: &str,
+    ) -> Result<Option<Answer>, StoreError> {
+        let asked = standing::of(&self.chats, service, by).await;
+        if let Some(barred) = &asked.barred {
+            return self.turned_away(service, by, what, barred).await.map(Some);
+        }
+        if asked.standing.approver {
+            return Ok(None);
+        }
+        let text = format!("{by}, only an approver of {} may {what}{why}", service.id);
+        self.turned_away(service, by, what, &text).await?;
+        Ok(Some(Answer::Private(standing::refusal(&text, service, &asked))))
     }
 
     /// Why somebody may not do what commander and approvers may.

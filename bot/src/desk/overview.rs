@@ -12,12 +12,14 @@ use crate::{
 impl Desk {
     pub(super) async fn status(&self) -> Result<Answer, StoreError> {
         let (runs, incidents) = (self.running().await?, self.open().await?);
-        Ok(Answer::Private(render::status(&runs, &incidents, self.engine.now())))
+        let pauses = store::pauses::in_force(self.engine.store.reader()).await?;
+        Ok(Answer::Private(render::status(&runs, &incidents, &pauses, self.engine.now())))
     }
 
     pub(super) async fn home(&self) -> Result<Answer, StoreError> {
         let (runs, incidents) = (self.running().await?, self.open().await?);
-        Ok(Answer::Private(render::home(&runs, &incidents, self.engine.now())))
+        let pauses = store::pauses::in_force(self.engine.store.reader()).await?;
+        Ok(Answer::Private(render::home(&runs, &incidents, &pauses, self.engine.now())))
     }
 
     pub(super) async fn incidents(&self) -> Result<Answer, StoreError> {

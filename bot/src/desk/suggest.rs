@@ -70,7 +70,8 @@ impl Desk {
         let service = self.engine.service(&id.0)?;
         let limit = i64::try_from(2 * SHOWN).unwrap_or(i64::MAX);
         let now = self.engine.now();
-        let (history, _) = candidates::history(self.engine.store.reader(), id, now, limit).await?;
+        let db = self.engine.store.reader();
+        let (history, _) = candidates::history(db, id, now, limit, service.alert_expires).await?;
         let newest = history.iter().map(|known| &known.release).find(|release| release.phase == Phase::Live);
         let Some(newest) = newest else { return Ok(Vec::new()) };
         let running = Running::Recorded { digest: newest.artifact.digest.clone() };

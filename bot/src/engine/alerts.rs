@@ -1,22 +1,20 @@
 //! Alerts in: one thread per incident; repetitions are a count, not noise; resolved is said, and proves nothing.
 
 use crate::store::write;
-use lastgood_core::{At, ServiceId, ThreadId, rollback::Event};
+use lastgood_core::{At, ServiceId, ThreadId};
 
-use super::{
-    Engine, commit,
-    heard::{self, Known},
-    propose,
-};
+use super::{Engine, batch::Batch};
 use crate::{
     service::Service,
-    store::{self, Result, StoreError, Tx, alerts::Fired, effects::Claimed},
+    store::{self, Result, Tx, alerts::Fired},
 };
 
 /// More services than this, alerting within [`TOGETHER`], are likely to have one cause.
 const MANY: usize = 3;
 /// In milliseconds.
 const TOGETHER: i64 = 120_000;
+/// Alerts of one transaction: everything else about their service, and on SQLite about all, waits for as long.
+const AT_ONCE: usize = 500;
 
 /// An alert as it concerns one service.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,18 +58,51 @@ impl Engine {
     /// # Errors
     /// `NotFound` for a service that is not declared, or as the store says.
     pub async fn alert(&self, alert: &Alert) -> Result<Taken> {
-        let service = self.service(&alert.service.0)?;
+        let taken = self.alerts(&alert.service, &[alert]).await?;
+        Ok(taken.first().copied().unwrap_or(Taken::Repeated))
+    }
+
+    /// Takes what was sent together about one service, in its order and in few transactions; committed when this returns.
+    /// What became of each is in the order of the alerts.
+    ///
+    /// # Errors
+    /// `NotFound` for a service that is not declared, or as the store says. Those before the failure may be taken then: sent
+    /// again, they are repetitions.
+    pub async fn alerts(&self, service: &ServiceId, alerts: &[&Alert]) -> Result<Vec<Taken>> {
+        let service = self.service(&service.0)?;
+        let mut taken = Vec::with_capacity(alerts.len());
+        for some in alerts.chunks(AT_ONCE) {
+            taken.extend(self.take_together(&service, some).await?);
+        }
+        Ok(taken)
+    }
+
+    async fn take_together(&self, service: &Service, alerts: &[&Alert]) -> Result<Vec<Taken>> {
         let (at, owner) = (self.now(), self.owner());
         let (taken, claimed) = write!(self.store, |tx| {
             tx.lock(&service.id).await?;
-            if alert.firing {
-                fired(tx, &service, alert, at, owner.as_deref()).await
-            } else {
-                resolved(tx, &service, alert, at, owner.as_deref()).await
+            let mut batch = Batch::begin(tx, service, at, owner.as_deref()).await?;
+            let mut taken = Vec::with_capacity(alerts.len());
+            for alert in alerts {
+                taken.push(batch.take(alert).await?);
             }
+            Ok((taken, batch.finish().await?))
         })?;
         self.dispatch(claimed);
-        tracing::info!(service = %service.id, alert = alert.title, ?taken, "alert");
+        for (alert, became) in alerts.iter().zip(&taken) {
+            tracing::debug!(service = %service.id, alert = alert.title, taken = ?became, "alert");
+        }
+        let count = |what| taken.iter().filter(|became| **became == what).count();
+        tracing::info!(
+            service = %service.id,
+            alerts = taken.len(),
+            opened = count(Taken::Opened),
+            joined = count(Taken::Joined),
+            repeated = count(Taken::Repeated),
+            resolved = count(Taken::Resolved),
+            ignored = count(Taken::Ignored),
+            "alerts"
+        );
         Ok(taken)
     }
 
@@ -83,37 +114,6 @@ impl Engine {
         let services = store::alerts::alerting_since(self.store.reader(), self.now() - TOGETHER).await?;
         Ok((services.len() > MANY).then_some(services))
     }
-}
-
-type Done = (Taken, Vec<Claimed>);
-
-async fn fired(tx: &mut Tx, service: &Service, alert: &Alert, at: At, owner: Option<&str>) -> Result<Done> {
-    match heard::known(tx, service, alert, at).await? {
-        Known::Seen => return Ok((Taken::Repeated, vec![])),
-        Known::Repeated(thread) => {
-            if let Some(thread) = thread {
-                redraw(tx, thread).await?;
-            }
-            return Ok((Taken::Repeated, vec![]));
-        }
-        Known::New => {}
-    }
-    if alert.ignore {
-        write_down(tx, service, alert, None, at).await?;
-        return Ok((Taken::Ignored, vec![]));
-    }
-    let thread = match tx.open_thread(&service.id, at).await? {
-        Some(thread) => thread,
-        None => new_thread(tx, service, &alert.annotations, alert.anchor.as_ref(), at).await?,
-    };
-    write_down(tx, service, alert, Some(thread), at).await?;
-    if let Some(active) = tx.active_rollback(&service.id).await? {
-        let event = Event::AlertFired { title: alert.title.clone(), since: Some(alert.starts_at.min(at)) };
-        let claimed = commit::take(tx, active.state.id, &event, at, owner).await?;
-        return Ok((Taken::Joined, claimed));
-    }
-    let claimed = propose::for_alert(tx, service, thread, alert, at, owner).await?;
-    Ok((Taken::Opened, claimed))
 }
 
 /// A thread answers the message that it was opened for: those that only join it go on elsewhere.
@@ -131,16 +131,6 @@ pub(super) async fn new_thread(
     Ok(thread)
 }
 
-pub(super) async fn write_down(
-    tx: &mut Tx,
-    service: &Service,
-    alert: &Alert,
-    thread: Option<ThreadId>,
-    at: At,
-) -> Result<()> {
-    tx.alert_fired(&as_fired(service, alert, thread), at).await
-}
-
 pub(super) fn as_fired<'a>(service: &'a Service, alert: &'a Alert, thread: Option<ThreadId>) -> Fired<'a> {
     Fired {
         service: &service.id,
@@ -150,34 +140,5 @@ pub(super) fn as_fired<'a>(service: &'a Service, alert: &'a Alert, thread: Optio
         thread,
         heard: alert.heard.as_deref(),
         names: &alert.names,
-    }
-}
-
-/// The count on the card changes, and nothing else.
-async fn redraw(tx: &mut Tx, thread: ThreadId) -> Result<()> {
-    if let Some(newest) = tx.newest_rollback_in(thread).await? {
-        tx.redraw(newest.state.id).await?;
-    }
-    Ok(())
-}
-
-async fn resolved(
-    tx: &mut Tx,
-    service: &Service,
-    alert: &Alert,
-    at: At,
-    owner: Option<&str>,
-) -> Result<Done> {
-    let ended_at = alert.ends_at.unwrap_or(at).min(at);
-    let others = heard::over(tx, service, alert, ended_at, at).await?;
-    let (ended, still_firing) = tx.alert_resolved(&service.id, &alert.fingerprint, ended_at).await?;
-    if ended + others == 0 || still_firing > 0 {
-        return Ok((Taken::Resolved, vec![]));
-    }
-    let Some(active) = tx.active_rollback(&service.id).await? else { return Ok((Taken::Resolved, vec![])) };
-    match commit::take(tx, active.state.id, &Event::AlertResolved, at, owner).await {
-        Ok(claimed) => Ok((Taken::Resolved, claimed)),
-        Err(StoreError::Refused(_)) => Ok((Taken::Resolved, vec![])),
-        Err(error) => Err(error),
     }
 }

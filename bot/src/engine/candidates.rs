@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lastgood_core::{
-    At, Digest, RollbackId, ServiceId,
+    At, Digest, Millis, RollbackId, ServiceId,
     inventory::{
         Phase, Release, Stability,
         choice::{InRegistry, Known},
@@ -15,11 +15,18 @@ use sqlx::AnyPool;
 use super::images;
 use crate::store::{self, Result, StoreError};
 
-/// At most `limit` releases, newest first, and whether there may be more.
+/// At most `limit` releases, newest first, and whether there may be more. An alert that was not told for `alert_expires`
+/// milliseconds is no noise any more.
 ///
 /// # Errors
 /// As the store says.
-pub async fn history(db: &AnyPool, service: &ServiceId, now: At, limit: i64) -> Result<(Vec<Known>, bool)> {
+pub async fn history(
+    db: &AnyPool,
+    service: &ServiceId,
+    now: At,
+    limit: i64,
+    alert_expires: Millis,
+) -> Result<(Vec<Known>, bool)> {
     let releases = store::releases::newest(db, service, limit).await?;
     let more = i64::try_from(releases.len()).is_ok_and(|n| n == limit);
     let oldest = releases.last().map_or(0, |r| r.at);
@@ -37,7 +44,8 @@ pub async fn history(db: &AnyPool, service: &ServiceId, now: At, limit: i64) -> 
             Digest::try_from(digest).map_err(|e| StoreError::undecodable("what a rollback blamed", e))?;
         blamed.insert(images.artifact(&digest).clone(), id);
     }
-    let mut noise = spans(store::alerts::firing_times(db, service, oldest).await?, now);
+    let silent_before = now - alert_expires;
+    let mut noise = spans(store::alerts::firing_times(db, service, oldest, silent_before).await?, now);
     noise.extend(spans(store::rollbacks::activity(db, service, oldest).await?, now));
     let lives = sole_lives(&releases, now);
     let known = releases.into_iter().zip(lives).map(|(mut release, lived)| {

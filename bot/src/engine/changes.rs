@@ -75,5 +75,6 @@ async fn opening(tx: &mut Tx, from: &Rollback, linked: &Linked, at: At) -> Resul
         tried,
         commander: from.commander.clone(),
         baselines: from.baselines.clone(),
+        previous_end: None,
     })
 }

@@ -2,19 +2,15 @@
 //! knows an alert by its labels and always says when it is over; a message has a name, and may be the last word there is.
 //! So what both tell is kept as the webhook's, and ends with it.
 
-use lastgood_core::{
-    At, Millis, ThreadId,
-    rollback::{End, Phase},
-};
+use lastgood_core::{At, Millis, ThreadId};
 
-use super::alerts::{Alert, as_fired, write_down};
+use super::{
+    alerts::{Alert, as_fired},
+    batch::{Batch, LastRun},
+};
 use crate::{
     service::Service,
-    store::{
-        Result, Tx,
-        alerts::{Fired, JOINS_WITHIN},
-        heard::{LASTS, Near},
-    },
+    store::{Result, alerts::Fired, heard::Near},
 };
 
 /// How far the clocks of senders, platforms and this machine may be apart.
@@ -27,28 +23,48 @@ pub(super) enum Known {
     Seen,
     /// It counts as once more of what is in this thread, or of what was ignored.
     Repeated(Option<ThreadId>),
+    /// It goes on although the last run of its thread ended a while ago: somebody has to look again. `near` is what is known
+    /// already, when this is another way of telling it.
+    Again {
+        thread: ThreadId,
+        near: Option<Box<Near>>,
+    },
 }
 
-pub(super) async fn known(tx: &mut Tx, service: &Service, alert: &Alert, at: At) -> Result<Known> {
-    tx.silence_ends(&service.id, at).await?;
+pub(super) async fn known(batch: &mut Batch<'_>, alert: &Alert) -> Result<Known> {
     if alert.heard.is_some() {
-        return by_message(tx, service, alert, at).await;
+        return by_message(batch, alert).await;
     }
-    let known = tx.alert(&service.id, &alert.fingerprint, alert.starts_at).await?;
+    let known = batch.tx.alert(&batch.service.id, &alert.fingerprint, alert.starts_at).await?;
     if let Some(known) = known.filter(|known| known.firing) {
-        write_down(tx, service, alert, known.thread, at).await?;
-        return Ok(Known::Repeated(known.thread));
+        return repetition(batch, alert, known.thread).await;
     }
-    by_webhook(tx, service, alert, at).await
+    by_webhook(batch, alert).await
 }
 
-async fn by_message(tx: &mut Tx, service: &Service, alert: &Alert, at: At) -> Result<Known> {
-    let known = tx.alert(&service.id, &alert.fingerprint, alert.starts_at).await?;
+/// A webhook of what is known to fire.
+async fn repetition(batch: &mut Batch<'_>, alert: &Alert, thread: Option<ThreadId>) -> Result<Known> {
+    if let Some(thread) = thread
+        && let Some(last) = batch.last_run(thread).await?
+        && has_waited(batch, &last, batch.at)
+    {
+        if !last.rejected {
+            return Ok(Known::Again { thread, near: None });
+        }
+        batch.remind(&last, &alert.title).await?;
+    }
+    batch.write_down(alert, thread).await?;
+    Ok(Known::Repeated(thread))
+}
+
+async fn by_message(batch: &mut Batch<'_>, alert: &Alert) -> Result<Known> {
+    let service = batch.service;
+    let known = batch.tx.alert(&service.id, &alert.fingerprint, alert.starts_at).await?;
     // Platforms also tell when an old message is edited or gets a preview: what it says is no news.
-    if known.is_some() || alert.starts_at < at - LASTS {
+    if known.is_some() || alert.starts_at < batch.at - service.alert_expires {
         return Ok(Known::Seen);
     }
-    let near = tx.alerts_near(&service.id, at).await?;
+    let near = batch.tx.alerts_near(&service.id, batch.at).await?;
     let same = |near: &&Near| match near.heard == alert.heard {
         true => near.ended_at.is_none() && near.fingerprint == alert.fingerprint,
         // Also one that is over: the message was on its way longer than the webhook.
@@ -62,75 +78,100 @@ async fn by_message(tx: &mut Tx, service: &Service, alert: &Alert, at: At) -> Re
     let mut found: Vec<_> = near.iter().filter(same).collect();
     found.sort_by_key(|near| (near.heard != alert.heard, near.heard.is_some()));
     for known in found {
-        if known.heard.is_some() && known.ended_at.is_none() && begins_anew(tx, known, alert).await? {
-            tx.alert_ended(&service.id, &known.fingerprint, known.starts_at, alert.starts_at.min(at)).await?;
-            continue;
+        if let Some(thread) = known.thread.filter(|_| known.ended_at.is_none())
+            && !alert.ignore
+            && let Some(last) = batch.last_run(thread).await?
+            && begins_anew(batch, known, alert, &last)
+        {
+            if known.heard.is_some() && !last.rejected {
+                let ended_at = alert.starts_at.min(batch.at);
+                batch.tx.alert_ended(&service.id, &known.fingerprint, known.starts_at, ended_at).await?;
+                continue;
+            }
+            if !last.rejected {
+                batch.tx.alert_same(&as_fired(service, alert, Some(thread)), batch.at).await?;
+                return Ok(Known::Again { thread, near: Some(Box::new(known.clone())) });
+            }
+            batch.remind(&last, &alert.title).await?;
         }
-        tx.alert_same(&as_fired(service, alert, known.thread), at).await?;
+        batch.tx.alert_same(&as_fired(service, alert, known.thread), batch.at).await?;
         if known.ended_at.is_some() {
             return Ok(Known::Seen);
         }
-        tx.alert_fired(&once_more(service, known), at).await?;
+        batch.fired(&once_more(service, known)).await?;
         return Ok(Known::Repeated(known.thread));
     }
     Ok(Known::New)
 }
 
-async fn by_webhook(tx: &mut Tx, service: &Service, alert: &Alert, at: At) -> Result<Known> {
-    let near = tx.alerts_near(&service.id, at).await?;
-    let heard =
-        near.iter().filter(|near| near.heard.is_some() && near.ended_at.is_none() && alike(near, alert));
+async fn by_webhook(batch: &mut Batch<'_>, alert: &Alert) -> Result<Known> {
+    let service = batch.service;
+    let heard = heard(batch).await?;
     let mut thread = None;
-    for heard in heard {
-        if heard.thread.is_none() {
-            continue;
-        }
-        if alert.starts_at > heard.last_at + SKEW || begins_anew(tx, heard, alert).await? {
+    for heard in heard.iter().filter(|heard| alike(heard, alert)) {
+        let Some(told_in) = heard.thread else { continue };
+        let last = batch.last_run(told_in).await?;
+        let newer = last.is_some_and(|last| begins_anew(batch, heard, alert, &last));
+        if alert.starts_at > heard.last_at + SKEW || newer {
             // What was heard is an older one, of whose end nobody told.
-            tx.alert_ended(&service.id, &heard.fingerprint, heard.starts_at, alert.starts_at.min(at)).await?;
+            let ended_at = alert.starts_at.min(batch.at);
+            batch.tx.alert_ended(&service.id, &heard.fingerprint, heard.starts_at, ended_at).await?;
             continue;
         }
-        tx.alert_same(&once_more(service, heard), at).await?;
+        batch.tx.alert_same(&once_more(service, heard), batch.at).await?;
         thread = heard.thread;
     }
-    if thread.is_none() {
-        return Ok(Known::New);
+    match thread {
+        None => Ok(Known::New),
+        thread => repetition(batch, alert, thread).await,
     }
-    write_down(tx, service, alert, thread, at).await?;
-    Ok(Known::Repeated(thread))
 }
 
-/// A firing alert that is told again after its run ended: at once when that run found the service well again, else when
-/// nothing joins its thread any more. Whoever never says "resolved" would otherwise be heard once and never again.
-async fn begins_anew(tx: &mut Tx, known: &Near, alert: &Alert) -> Result<bool> {
-    let Some(thread) = known.thread else { return Ok(false) };
-    let Some(end) = tx.thread_end(thread).await? else { return Ok(false) };
-    let newest = tx.newest_rollback_in(thread).await?;
-    let recovered =
-        newest.is_some_and(|newest| matches!(newest.state.phase, Phase::Ended { end: End::Recovered }));
-    Ok(alert.starts_at > if recovered { end } else { end + JOINS_WITHIN })
+/// What was heard in chat and is not over. Looked up once for all alerts of a batch, as long as there is none.
+async fn heard(batch: &mut Batch<'_>) -> Result<Vec<Near>> {
+    if batch.nothing_heard {
+        return Ok(Vec::new());
+    }
+    let heard = batch.tx.alerts_heard(&batch.service.id).await?;
+    batch.nothing_heard = heard.is_empty();
+    Ok(heard)
+}
+
+/// Whether a firing alert that is told at this time was left alone long enough after its run's end.
+fn has_waited(batch: &Batch<'_>, last: &LastRun, told_at: At) -> bool {
+    told_at > last.ended_at.saturating_add(batch.service.again_after)
+}
+
+/// As [`has_waited`]; but a message tells neither which alert of its name it means nor, often, when that is over: after a run
+/// that found the service well again, the next one is another alert.
+fn begins_anew(batch: &Batch<'_>, known: &Near, alert: &Alert, last: &LastRun) -> bool {
+    let another = known.heard.is_some() && last.recovered && alert.starts_at > last.ended_at;
+    another || has_waited(batch, last, alert.starts_at)
 }
 
 /// Ends what else is over when this alert is: the same one, heard from somebody who may never say so. A message never ends
 /// what came by webhook: of several alerts with one name it can't tell which it means. Returns how many ended.
-pub(super) async fn over(tx: &mut Tx, service: &Service, alert: &Alert, ended_at: At, at: At) -> Result<u64> {
-    tx.silence_ends(&service.id, at).await?;
+pub(super) async fn over(batch: &mut Batch<'_>, alert: &Alert, ended_at: At) -> Result<u64> {
+    let service = batch.service;
     let mut ended = 0;
-    for near in tx.alerts_near(&service.id, at).await? {
-        let other = near.heard.is_some() && near.heard != alert.heard && near.ended_at.is_none();
+    for near in heard(batch).await? {
+        let other = near.heard != alert.heard;
         if other && near.starts_at <= ended_at + SKEW && alike(&near, alert) {
-            ended += tx.alert_ended(&service.id, &near.fingerprint, near.starts_at, ended_at).await?;
+            let done = batch.tx.alert_ended(&service.id, &near.fingerprint, near.starts_at, ended_at).await?;
+            ended += if near.thread.is_some() { done } else { 0 };
         }
     }
-    let known = tx.alert(&service.id, &alert.fingerprint, alert.starts_at).await?;
-    if alert.heard.is_some() && known.is_none() {
-        // An older revision of this message may still be on its way.
-        tx.alert_same(&as_fired(service, alert, None), at).await?;
+    if alert.heard.is_some() {
+        let known = batch.tx.alert(&service.id, &alert.fingerprint, alert.starts_at).await?;
+        if known.is_none() {
+            // An older revision of this message may still be on its way.
+            batch.tx.alert_same(&as_fired(service, alert, None), batch.at).await?;
+        }
     }
     Ok(ended)
 }
 
-fn once_more<'a>(service: &'a Service, near: &'a Near) -> Fired<'a> {
+pub(super) fn once_more<'a>(service: &'a Service, near: &'a Near) -> Fired<'a> {
     Fired {
         service: &service.id,
         fingerprint: &near.fingerprint,

@@ -50,11 +50,8 @@ impl Engine {
             )
             .await?;
             if closing.not_the_release {
-                let opener = tx.rollback(incident.rollback).await?.map(|saved| saved.state);
-                for state in opener.iter().chain(&newest) {
-                    if let Some(failing) = state.failing() {
-                        tx.acquit(&incident.service, &failing.artifact.digest).await?;
-                    }
+                for digest in tx.failing_in(incident.thread).await? {
+                    tx.acquit(&incident.service, &digest).await?;
                 }
             }
             // A refusal means that there is nobody to resume, or that somebody is at it: no run of the thread is active here.

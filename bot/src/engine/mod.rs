@@ -3,17 +3,20 @@
 
 pub mod acts;
 pub mod alerts;
+mod batch;
 pub mod candidates;
 mod changes;
 mod commit;
 pub mod delivery;
 mod effects;
+mod ending;
 mod executor;
 mod heard;
 mod images;
 pub mod incidents;
 pub mod inventory;
 mod lease;
+pub mod pauses;
 pub mod propose;
 mod truces;
 

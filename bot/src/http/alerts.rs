@@ -1,7 +1,10 @@
 //! `POST /v1/alerts/alertmanager`. Alertmanager repeats what is answered with 5xx, and drops what is answered with 4xx:
 //! whatever could still be taken later must not get a 4xx.
 
+use std::collections::BTreeMap;
+
 use axum::{Json, body::Body, extract::State, http::StatusCode};
+use lastgood_core::ServiceId;
 use serde_json::{Value, json};
 
 use super::{Problem, auth::Caller, body};
@@ -28,29 +31,25 @@ pub async fn alertmanager(
         NotAlerts::Json(_) => Problem::new(StatusCode::BAD_REQUEST, error.to_string()),
         NotAlerts::Field { field, what } => Problem::field(&field, what),
     })?;
-    let (mut taken, mut notes) = (Vec::new(), Vec::new());
+    let mut notes = Vec::new();
+    // Every alert with the services that it is about, in the order of both.
+    let mut concerned = Vec::new();
     for alert in &alerts {
-        let services: Vec<_> =
-            app.config.services.iter().filter(|(_, service)| service.matches(&alert.labels)).collect();
-        if services.is_empty() {
+        let before = concerned.len();
+        let services = app.config.services.iter().filter(|(_, service)| service.matches(&alert.labels));
+        concerned.extend(services.map(|(name, _)| concerning(name, alert)));
+        if concerned.len() == before {
             notes.push(format!("no service's `alerts` match {:?}", alert.title));
         }
-        for (name, _) in services {
-            let became = app.engine.alert(&concerning(name, alert)).await.map_err(|error| {
-                tracing::error!(%error, service = name, "an alert could not be taken");
-                Problem::unavailable("the store can't take the alert now; send it again")
-            })?;
-            if became == Taken::Opened {
-                // The alert is taken; a summary that fails is only a summary.
-                if let Err(error) = delivery::announce(&app.engine).await {
-                    tracing::error!(%error, "the summary of many alerting services could not be queued");
-                }
-            }
-            if became == Taken::Ignored {
-                notes.push(format!("{name}: {:?} is labelled {LABEL}={IGNORE}", alert.title));
-            } else {
-                taken.push(json!({ "service": name, "alert": alert.title, "became": word(became) }));
-            }
+    }
+    let became = take(&app, &concerned).await?;
+    let mut taken = Vec::new();
+    for (alert, became) in concerned.iter().zip(became) {
+        let (name, title) = (&alert.service, &alert.title);
+        if became == Taken::Ignored {
+            notes.push(format!("{name}: {title:?} is labelled {LABEL}={IGNORE}"));
+        } else {
+            taken.push(json!({ "service": name, "alert": title, "became": word(became) }));
         }
     }
     if alerts.is_empty() {
@@ -58,6 +57,34 @@ pub async fn alertmanager(
     }
     let status = if taken.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(json!({ "taken": taken, "notes": notes }))))
+}
+
+/// What was sent together about one service is taken together.
+async fn take(app: &App, alerts: &[Alert]) -> Result<Vec<Taken>, Problem> {
+    let mut of_service: BTreeMap<&ServiceId, Vec<usize>> = BTreeMap::new();
+    for (index, alert) in alerts.iter().enumerate() {
+        of_service.entry(&alert.service).or_default().push(index);
+    }
+    let mut became = vec![Taken::Repeated; alerts.len()];
+    for (service, indices) in of_service {
+        let some: Vec<_> = indices.iter().filter_map(|index| alerts.get(*index)).collect();
+        let taken = app.engine.alerts(service, &some).await.map_err(|error| {
+            tracing::error!(%error, %service, "alerts could not be taken");
+            Problem::unavailable("the store can't take the alert now; send it again")
+        })?;
+        if taken.contains(&Taken::Opened)
+            // The alert is taken; a summary that fails is only a summary.
+            && let Err(error) = delivery::announce(&app.engine).await
+        {
+            tracing::error!(%error, "the summary of many alerting services could not be queued");
+        }
+        for (index, taken) in indices.into_iter().zip(taken) {
+            if let Some(slot) = became.get_mut(index) {
+                *slot = taken;
+            }
+        }
+    }
+    Ok(became)
 }
 
 fn concerning(service: &str, alert: &alertmanager::Alert) -> Alert {

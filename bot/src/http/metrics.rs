@@ -16,6 +16,7 @@ pub async fn show(State(app): State<App>) -> Result<([(HeaderName, &'static str)
     let open = i64::try_from(store::incidents::list(db, false).await?.len()).unwrap_or(i64::MAX);
     let unfinished = store::effects::unfinished(db).await?;
     let refused = store::messages::refused(db).await?;
+    let pauses = i64::try_from(store::pauses::in_force(db).await?.len()).unwrap_or(i64::MAX);
     let executes = i64::from(app.engine.lease().owner().is_some());
     let mut text = String::new();
     for (name, help, value) in [
@@ -23,6 +24,7 @@ pub async fn show(State(app): State<App>) -> Result<([(HeaderName, &'static str)
         ("lastgood_incidents_open", "Incidents without a root cause (at most 200 are counted).", open),
         ("lastgood_effects_unfinished", "Effects that are waiting or running.", unfinished),
         ("lastgood_messages_refused", "Chat messages that a platform refused for good.", refused),
+        ("lastgood_pauses", "Pauses in force; that of all services counts as one.", pauses),
         ("lastgood_executes", "Whether this process may run effects.", executes),
     ] {
         gauge(&mut text, name, help, "", value);

@@ -11,9 +11,10 @@ use super::{
     Incident,
     words::{cut, fit, foreign, strong, version, who},
 };
+use crate::store::pauses::Pause;
 
 /// Lines of a list: more than this is read on the command line.
-const MOST: usize = 15;
+pub(super) const MOST: usize = 15;
 
 /// A running rollback or an open incident, as lists show it.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +45,7 @@ fn row(listed: &Listed, now: At) -> Line {
 }
 
 /// In its largest unit.
-fn age(millis: i64) -> String {
+pub(super) fn age(millis: i64) -> String {
     match millis.max(0) / 60_000 {
         0 => "less than a minute".to_owned(),
         minutes if minutes < 120 => format!("{minutes} min"),
@@ -66,10 +67,26 @@ fn rows(mut card: Card, what: &str, listed: &[Listed], now: At) -> Card {
     }
 }
 
-pub fn status(runs: &[Listed], incidents: &[Listed], now: At) -> Card {
+pub fn status(runs: &[Listed], incidents: &[Listed], pauses: &[Pause], now: At) -> Card {
     let card = Card::new(colour(runs, incidents), "Status");
     let card = rows(card, "rollback is running", runs, now);
-    fit(rows(card, "incident is open", incidents, now))
+    fit(paused(rows(card, "incident is open", incidents, now), pauses))
+}
+
+/// Where nothing is shifted without a click.
+fn paused(card: Card, pauses: &[Pause]) -> Card {
+    pauses.iter().take(MOST).fold(card, |card, pause| {
+        let mut line = line![strong("Paused: ")];
+        line.push(match &pause.service {
+            Some(service) => format!("{} is not shifted without a click", cut(&service.0, 60)).into(),
+            None => "nothing is shifted without a click".into(),
+        });
+        line.extend(line![", said ", Span::Text(cut(&pause.by.name, 40)), " at ", Span::Time(pause.at)]);
+        if !pause.reason.is_empty() {
+            line.extend(line![": ", foreign(&pause.reason)]);
+        }
+        card.line(line)
+    })
 }
 
 pub fn incidents(open: &[Listed], now: At) -> Card {
@@ -78,10 +95,10 @@ pub fn incidents(open: &[Listed], now: At) -> Card {
 }
 
 /// The bot's own page.
-pub fn home(runs: &[Listed], incidents: &[Listed], now: At) -> Card {
+pub fn home(runs: &[Listed], incidents: &[Listed], pauses: &[Pause], now: At) -> Card {
     let card = Card::new(colour(runs, incidents), "lastgood").line(line![strong("Running rollbacks")]);
     let card = rows(card, "rollback is running", runs, now).line(line![strong("Open incidents")]);
-    let card = rows(card, "incident is open", incidents, now);
+    let card = paused(rows(card, "incident is open", incidents, now), pauses);
     fit(card.line(line![
         "Propose one with ",
         Span::Code("/rollback SERVICE".into()),
@@ -188,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_page_says_what_runs_who_commands_and_what_to_type() {
-        let page = home(&[listed("RB-1", Some("https://x/p1"))], &[], 1_000_000 + 11 * 60_000);
+        let page = home(&[listed("RB-1", Some("https://x/p1"))], &[], &[], 1_000_000 + 11 * 60_000);
         assert_eq!(
             page.plain(),
             "lastgood\nRunning rollbacks\nRB-1 (https://x/p1) checkout · proposed for 11 min · in command: @ana\n\
@@ -200,8 +217,19 @@ mod tests {
     #[test]
     fn a_long_list_says_how_much_is_left_out() {
         let many: Vec<_> = (0..40).map(|number| listed(&format!("RB-{number}"), None)).collect();
-        let card = status(&many, &[], 2_000_000);
+        let card = status(&many, &[], &[], 2_000_000);
         assert!(card.plain().contains("… and 25 more"), "{}", card.plain());
+    }
+
+    #[test]
+    fn a_pause_is_part_of_the_status() {
+        let by = Actor::new("slack:U1", "ana");
+        let all = Pause { service: None, by: by.clone(), reason: "freeze <b>".into(), at: 0 };
+        let one = Pause { service: Some("checkout".into()), by, reason: String::new(), at: 0 };
+        let card = status(&[], &[], &[all, one], 0).plain();
+        assert!(card.contains("Paused: nothing is shifted without a click, said ana at "), "{card}");
+        assert!(card.contains(": freeze <b>"), "{card}");
+        assert!(card.contains("Paused: checkout is not shifted without a click, said ana at "), "{card}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ macro_rules! line {
 }
 
 pub mod action;
+mod alerts;
 mod buttons;
 mod confirming;
 mod ended;
@@ -35,6 +36,7 @@ use lastgood_core::{
     verdict::Observation,
 };
 
+pub use alerts::{Alerts, alerts};
 pub use listed::{Listed, history, home, incident, incidents, status};
 pub use posts::posts;
 pub use root::root;

@@ -3,6 +3,7 @@
 use lastgood_core::{
     card::{Card, Colour, Span},
     rollback::{Kind, Opening},
+    words::spell,
 };
 
 use super::{
@@ -30,8 +31,12 @@ pub fn post(view: &View, opening: &Opening) -> Card {
     if let Some(wanted) = &opening.wanted {
         card = card.line(line!["Wanted version: ", Span::Code(cut(wanted, 80))]);
     }
-    if let (Some(parent), Kind::Back) = (opening.parent, &opening.kind) {
+    if let (Some(parent), Kind::Back, None) = (opening.parent, &opening.kind, opening.previous_end) {
         card = card.line(format!("It follows {parent}; what was tried there is not tried again."));
+    }
+    if let (Some(ended_at), Some(parent)) = (opening.previous_end, opening.parent) {
+        let ago = spell(opening.at.saturating_sub(ended_at));
+        card = card.line(line![strong("The alert still fires"), format!(", {ago} after {parent} ended.")]);
     }
     if let Some(alert) = &opening.alert {
         let firing = if alert.firing { "firing since " } else { "began " };

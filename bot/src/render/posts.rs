@@ -10,7 +10,7 @@ use lastgood_core::{
 };
 
 use super::{
-    Post, View, confirming, ended, escalated, health, opened, paging, proposal, waiting,
+    Post, View, alerts, confirming, ended, escalated, health, opened, paging, proposal, waiting,
     words::{failing, fit, foreign, going_to, people, routing, strong, target_name, traffic, version, who},
 };
 
@@ -36,6 +36,10 @@ pub fn posts(before: Option<&Rollback>, event: &Event, after: &Rollback, view: &
 
 /// The last card of such an event is what the room hears.
 fn is_outcome(before: Option<&Rollback>, event: &Event, after: &Rollback) -> bool {
+    if let (None, Event::Opened(opening)) = (before, event) {
+        // The thread may be far up by now.
+        return opening.previous_end.is_some();
+    }
     let changed = before.is_none_or(|before| before.phase != after.phase);
     changed
         && match &after.phase {
@@ -51,7 +55,7 @@ fn is_outcome(before: Option<&Rollback>, event: &Event, after: &Rollback) -> boo
         }
 }
 
-fn note(run: &Rollback, colour: Colour, text: &str) -> Card {
+pub(super) fn note(run: &Rollback, colour: Colour, text: &str) -> Card {
     Card::new(colour, format!("{}: {text}", run.id))
 }
 
@@ -229,7 +233,8 @@ fn of_surroundings(before: &Rollback, event: &Event, view: &View) -> Option<Card
         Event::Observed { observation, .. } => {
             confirming::waits(before, run).or_else(|| turned(before, run, observation))
         }
-        Event::AlertFired { title, .. } => alert_fired(before, run, title),
+        Event::AlertFired { title, more, .. } => alerts::fires(before, run, title, *more),
+        Event::AlertRepeated { title } => Some(alerts::fires_on(run, title)),
         Event::AlertResolved if before.alert_firing() => Some(resolved(run)),
         Event::ReleaseRecorded { artifact, by, .. } => released(before, run, artifact, by.as_deref()),
         Event::EffectStuck { effect, detail } if before.phase == run.phase => {
@@ -366,21 +371,6 @@ fn turned(before: &Rollback, run: &Rollback, seen: &Observation) -> Option<Card>
         return None;
     };
     Some(card.line(health::sentence(seen, *since)))
-}
-
-/// The first one, and what a run that waits for somebody is told anew.
-fn alert_fired(before: &Rollback, run: &Rollback, title: &str) -> Option<Card> {
-    let known = before.alert_firing();
-    let text = match (&run.phase, &before.alert) {
-        _ if run.pages.len() > before.pages.len() => "a new alert, and the run still waits for a person",
-        (Phase::Surveying, _) if matches!(before.phase, Phase::Escalated { .. }) => {
-            "a new alert: looking again"
-        }
-        _ if known => return None,
-        (_, Some(_)) => "the alert fires again",
-        (_, None) => "an alert fires",
-    };
-    Some(note(run, Colour::Bad, text).line(line![foreign(title)]))
 }
 
 fn resolved(run: &Rollback) -> Card {

@@ -46,6 +46,7 @@ pub fn card(mut card: Card, view: &View, confirming: bool) -> Card {
     for note in proposal.notes.iter().take(NOTES) {
         card = card.line(line!["Note: ", foreign(note)]);
     }
+    card = click_needed(card, run);
     card = card.line(next(view, proposal, confirming));
     if let Some(failing) = &proposal.failing {
         card = card.field(if is_undo(run) { "Live now" } else { "Failing" }, suspect(failing));
@@ -189,6 +190,16 @@ pub fn skipped(mut card: Card, run: &Rollback) -> Card {
     }
 }
 
+/// Why somebody has to click where the configuration asks nobody.
+fn click_needed(card: Card, run: &Rollback) -> Card {
+    match &run.policy.click_needed {
+        Some(why) => {
+            card.line(line![strong("A click is needed although approval = none: "), foreign(why), "."])
+        }
+        None => card,
+    }
+}
+
 fn next(view: &View, proposal: &Proposal, confirming: bool) -> Line {
     let run = view.rollback;
     if proposal.doubt.is_some() {
@@ -298,7 +309,7 @@ pub fn post(view: &View) -> Option<Card> {
     }
     card = card.line(proposed(run, proposal));
     card = caveats(card, proposal, false);
-    card = skipped(card, run);
+    card = click_needed(skipped(card, run), run);
     Some(match nobody_asked(run) {
         true => card.line(line![
             strong("Nobody is asked: "),

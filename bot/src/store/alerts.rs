@@ -54,35 +54,155 @@ pub async fn thread(db: &AnyPool, id: ThreadId) -> Result<Option<Thread>> {
     }))
 }
 
-/// When alerts of a service were firing, since a time: noise for the soak. One that was heard in chat ends, if nobody says
-/// so, a while after it was heard last.
+/// When alerts of a service were firing, since a time: noise for the soak. One that was last told before `silent_before` fired
+/// until then, as far as anybody knows; one that is to be ignored is no noise.
 ///
 /// # Errors
 /// As the database says.
-pub async fn firing_times(db: &AnyPool, service: &ServiceId, since: At) -> Result<Vec<(At, Option<At>)>> {
-    let sql = "SELECT starts_at, CASE WHEN ended_at IS NULL AND heard <> '' THEN last_at + $3 ELSE ended_at END \
-               FROM alerts WHERE service = $1 AND status <> 'same' AND (ended_at IS NULL OR ended_at >= $2)";
-    Ok(sqlx::query_as(sql)
-        .bind(service.0.clone())
-        .bind(since)
-        .bind(super::heard::LASTS)
-        .fetch_all(db)
-        .await?)
+pub async fn firing_times(
+    db: &AnyPool,
+    service: &ServiceId,
+    since: At,
+    silent_before: At,
+) -> Result<Vec<(At, Option<At>)>> {
+    let sql = "SELECT starts_at, CASE WHEN ended_at IS NULL AND last_at < $3 THEN last_at ELSE ended_at END \
+               FROM alerts WHERE service = $1 AND status <> 'same' AND thread IS NOT NULL \
+               AND (ended_at IS NULL OR ended_at >= $2)";
+    Ok(sqlx::query_as(sql).bind(service.0.clone()).bind(since).bind(silent_before).fetch_all(db).await?)
 }
 
-/// Services for which an alert first arrived since a time.
+/// Services for which an alert first arrived since a time. Those that are to be ignored don't count.
 ///
 /// # Errors
 /// As the database says.
 pub async fn alerting_since(db: &AnyPool, since: At) -> Result<Vec<ServiceId>> {
-    let sql = "SELECT DISTINCT service FROM alerts WHERE received_at >= $1 AND status = 'firing'";
+    let sql = "SELECT DISTINCT service FROM alerts WHERE received_at >= $1 AND status = 'firing' AND thread IS NOT NULL";
     let rows: Vec<(String,)> = sqlx::query_as(sql).bind(since).fetch_all(db).await?;
     let mut services: Vec<_> = rows.into_iter().map(|(service,)| ServiceId(service)).collect();
     services.sort();
     Ok(services)
 }
 
+/// How an alert that was not told to be over stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    Firing,
+    /// Nobody tells any more that it fires, nor that it is over.
+    Silent,
+    Ignored,
+}
+
+impl Condition {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Silent => "silent",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+/// An alert as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub fingerprint: String,
+    pub title: String,
+    pub starts_at: At,
+    pub last_at: At,
+    /// How often it was told.
+    pub count: i64,
+    pub condition: Condition,
+}
+
+type ListedRow = (String, String, i64, i64, i64, Option<i64>, String);
+
+/// At most `limit` alerts of a service that fire, and as many that fell silent since a time; the newest word first. What was
+/// last told before `silent_before` is silent.
+///
+/// # Errors
+/// As the database says.
+pub async fn listed(
+    db: &AnyPool,
+    service: &ServiceId,
+    silent_before: At,
+    silent_since: At,
+    limit: i64,
+) -> Result<Vec<Listed>> {
+    let columns = "SELECT fingerprint, title, starts_at, last_at, count, thread, status FROM alerts";
+    let order = "ORDER BY last_at DESC, fingerprint LIMIT $3";
+    let open = format!(
+        "{columns} WHERE service = $1 AND ended_at IS NULL AND status = 'firing' AND last_at >= $2 {order}"
+    );
+    let silent = format!("{columns} WHERE service = $1 AND status = 'silent' AND last_at >= $2 {order}");
+    let mut rows: Vec<ListedRow> = Vec::new();
+    for (sql, since) in [(open, At::MIN), (silent, silent_since)] {
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(service.0.clone()).bind(since).bind(limit);
+        rows.extend(query.fetch_all(db).await?);
+    }
+    let of = |(fingerprint, title, starts_at, last_at, count, thread, status): ListedRow| Listed {
+        condition: match (thread, status.as_str()) {
+            (None, _) => Condition::Ignored,
+            (_, "silent") => Condition::Silent,
+            _ if last_at < silent_before => Condition::Silent,
+            _ => Condition::Firing,
+        },
+        fingerprint,
+        title,
+        starts_at,
+        last_at,
+        count,
+    };
+    Ok(rows.into_iter().map(of).collect())
+}
+
+/// An alert that was not told to be over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    pub fingerprint: String,
+    pub starts_at: At,
+    pub title: String,
+    pub names: Vec<String>,
+    pub thread: Option<ThreadId>,
+}
+
+type OpenRow = (String, i64, String, String, Option<i64>);
+
 impl Tx {
+    /// Alerts of a service that fire, or fell silent.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn open_alerts(&mut self, service: &ServiceId) -> Result<Vec<Open>> {
+        let sql = "SELECT fingerprint, starts_at, title, names, thread FROM alerts WHERE service = $1 \
+                   AND status IN ('firing', 'silent') ORDER BY starts_at, fingerprint";
+        let rows: Vec<OpenRow> = sqlx::query_as(sql).bind(service.0.clone()).fetch_all(self.conn()).await?;
+        let of = |(fingerprint, starts_at, title, names, thread): OpenRow| Open {
+            fingerprint,
+            starts_at,
+            title,
+            names: serde_json::from_str(&names).unwrap_or_default(),
+            thread: thread.map(ThreadId),
+        };
+        Ok(rows.into_iter().map(of).collect())
+    }
+
+    /// Ends one of them; a silent one has been over since it was told last.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn end_open_alert(&mut self, service: &ServiceId, open: &Open, at: At) -> Result<()> {
+        let sql = "UPDATE alerts SET status = 'resolved', ended_at = COALESCE(ended_at, $4) WHERE service = $1 \
+                   AND fingerprint = $2 AND starts_at = $3 AND status IN ('firing', 'silent')";
+        sqlx::query(sql)
+            .bind(service.0.clone())
+            .bind(open.fingerprint.clone())
+            .bind(open.starts_at)
+            .bind(at)
+            .execute(self.conn())
+            .await?;
+        Ok(())
+    }
+
     /// # Errors
     /// As the database says.
     pub async fn alert(
@@ -102,7 +222,8 @@ impl Tx {
         Ok(row.map(|(thread, status)| Known { thread: thread.map(ThreadId), firing: status == "firing" }))
     }
 
-    /// Writes a firing alert down, or counts its repetition.
+    /// Writes a firing alert down, or counts its repetition. One that was over begins again, as its sender says: it has been
+    /// firing from its beginning.
     ///
     /// # Errors
     /// As the database says.
@@ -110,7 +231,9 @@ impl Tx {
         let sql = "INSERT INTO alerts (service, fingerprint, starts_at, thread, title, status, received_at, last_at, \
                    count, heard, names) VALUES ($1, $2, $3, $4, $5, 'firing', $6, $6, 1, $7, $8) \
                    ON CONFLICT (service, fingerprint, starts_at) DO UPDATE SET \
-                   last_at = excluded.last_at, count = alerts.count + 1, status = 'firing', ended_at = NULL";
+                   received_at = CASE WHEN alerts.status = 'firing' THEN alerts.received_at ELSE excluded.received_at END, \
+                   thread = excluded.thread, last_at = excluded.last_at, count = alerts.count + 1, status = 'firing', \
+                   ended_at = NULL";
         sqlx::query(sql)
             .bind(fired.service.0.clone())
             .bind(clean(fired.fingerprint))
@@ -122,14 +245,20 @@ impl Tx {
             .bind(clean(&serde_json::to_string(fired.names).unwrap_or_else(|_| "[]".into())))
             .execute(self.conn())
             .await?;
-        if let Some(thread) = fired.thread {
-            let sql = "UPDATE threads SET alerts = alerts + 1 WHERE id = $1";
-            sqlx::query(sql).bind(thread.0).execute(self.conn()).await?;
-        }
         Ok(())
     }
 
-    /// Ends every firing alert with this fingerprint. Returns how many still fire for the service.
+    /// Counts how often alerts of a thread came.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn count_alerts(&mut self, thread: ThreadId, more: i64) -> Result<()> {
+        let sql = "UPDATE threads SET alerts = alerts + $2 WHERE id = $1";
+        sqlx::query(sql).bind(thread.0).bind(more).execute(self.conn()).await?;
+        Ok(())
+    }
+
+    /// Ends every alert with this fingerprint that fires or fell silent. Returns how many of them a thread was told of.
     ///
     /// # Errors
     /// As the database says.
@@ -138,20 +267,27 @@ impl Tx {
         service: &ServiceId,
         fingerprint: &str,
         ended_at: At,
-    ) -> Result<(u64, i64)> {
+    ) -> Result<u64> {
         let sql = "UPDATE alerts SET status = 'resolved', ended_at = $3 \
-                   WHERE service = $1 AND fingerprint = $2 AND status = 'firing'";
-        let ended = sqlx::query(sql)
+                   WHERE service = $1 AND fingerprint = $2 AND status IN ('firing', 'silent') RETURNING thread";
+        let ended: Vec<(Option<i64>,)> = sqlx::query_as(sql)
             .bind(service.0.clone())
             .bind(clean(fingerprint))
             .bind(ended_at)
-            .execute(self.conn())
-            .await?
-            .rows_affected();
-        let sql =
-            "SELECT COUNT(*) FROM alerts WHERE service = $1 AND status = 'firing' AND thread IS NOT NULL";
-        let firing: i64 = sqlx::query_scalar(sql).bind(service.0.clone()).fetch_one(self.conn()).await?;
-        Ok((ended, firing))
+            .fetch_all(self.conn())
+            .await?;
+        Ok(ended.iter().filter(|(thread,)| thread.is_some()).count() as u64)
+    }
+
+    /// Whether an alert of the service fires, those left out that are to be ignored.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn any_firing(&mut self, service: &ServiceId) -> Result<bool> {
+        let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM alerts WHERE service = $1 AND ended_at IS NULL \
+                   AND status = 'firing' AND thread IS NOT NULL LIMIT 1) AS found";
+        let found: i64 = sqlx::query_scalar(sql).bind(service.0.clone()).fetch_one(self.conn()).await?;
+        Ok(found > 0)
     }
 
     /// The service's thread that takes more: open, or ended a short while ago.
@@ -160,7 +296,7 @@ impl Tx {
     /// As the database says.
     pub async fn open_thread(&mut self, service: &ServiceId, now: At) -> Result<Option<ThreadId>> {
         let sql = "SELECT id FROM threads WHERE service = $1 AND (ended_at IS NULL OR ended_at > $2) \
-                   ORDER BY id DESC LIMIT 1";
+                   ORDER BY CASE WHEN ended_at IS NULL THEN 0 ELSE 1 END, ended_at DESC, id DESC LIMIT 1";
         let id: Option<i64> = sqlx::query_scalar(sql)
             .bind(service.0.clone())
             .bind(now - JOINS_WITHIN)

@@ -1,17 +1,13 @@
 //! Alerts that were heard in chat, beside those that came by webhook: which of them are the same, and when nobody says any
 //! more that they fire.
 
-use lastgood_core::{At, Millis, ServiceId, ThreadId};
+use lastgood_core::{At, ServiceId, ThreadId};
 
 use super::{
     Result, Tx,
     alerts::{Fired, JOINS_WITHIN},
     clean,
 };
-
-/// An alert heard in chat is over when it was not heard for this long: many senders never say that one is resolved.
-/// Alertmanager repeats after four hours.
-pub const LASTS: Millis = 6 * 3_600_000;
 
 /// An alert of a service that fires, or did until a short while ago.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,31 +26,48 @@ pub struct Near {
 
 type Row = (String, i64, Option<i64>, String, Option<i64>, i64, String, String);
 
+const ROW: &str = "SELECT fingerprint, starts_at, thread, title, ended_at, last_at, heard, names FROM alerts";
+const ORDER: &str = "ORDER BY starts_at, fingerprint";
+
+fn decode((fingerprint, starts_at, thread, title, ended_at, last_at, heard, names): Row) -> Near {
+    Near {
+        fingerprint,
+        starts_at,
+        thread: thread.map(ThreadId),
+        title,
+        ended_at,
+        last_at,
+        heard: Some(heard).filter(|heard| !heard.is_empty()),
+        names: serde_json::from_str(&names).unwrap_or_default(),
+    }
+}
+
 impl Tx {
     /// Alerts near a time, the oldest first. Messages that only repeat another alert are not among them.
     ///
     /// # Errors
     /// As the database says.
     pub async fn alerts_near(&mut self, service: &ServiceId, now: At) -> Result<Vec<Near>> {
-        let sql = "SELECT fingerprint, starts_at, thread, title, ended_at, last_at, heard, names FROM alerts \
-                   WHERE service = $1 AND status <> 'same' AND (ended_at IS NULL OR ended_at >= $2) \
-                   ORDER BY starts_at, fingerprint";
-        let rows: Vec<Row> = sqlx::query_as(sql)
+        let sql = format!(
+            "{ROW} WHERE service = $1 AND status <> 'same' AND (ended_at IS NULL OR ended_at >= $2) {ORDER}"
+        );
+        let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(service.0.clone())
             .bind(now - JOINS_WITHIN)
             .fetch_all(self.conn())
             .await?;
-        let of = |(fingerprint, starts_at, thread, title, ended_at, last_at, heard, names): Row| Near {
-            fingerprint,
-            starts_at,
-            thread: thread.map(ThreadId),
-            title,
-            ended_at,
-            last_at,
-            heard: Some(heard).filter(|heard| !heard.is_empty()),
-            names: serde_json::from_str(&names).unwrap_or_default(),
-        };
-        Ok(rows.into_iter().map(of).collect())
+        Ok(rows.into_iter().map(decode).collect())
+    }
+
+    /// Alerts that were heard in chat and are not over, the oldest first.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn alerts_heard(&mut self, service: &ServiceId) -> Result<Vec<Near>> {
+        let sql = format!("{ROW} WHERE service = $1 AND heard <> '' AND ended_at IS NULL {ORDER}");
+        let rows: Vec<Row> =
+            sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(service.0.clone()).fetch_all(self.conn()).await?;
+        Ok(rows.into_iter().map(decode).collect())
     }
 
     /// A message that tells nothing new is remembered: delivered again or edited, it still tells nothing new.
@@ -102,14 +115,15 @@ impl Tx {
         Ok(ended.rows_affected())
     }
 
-    /// Ends what was heard in chat, and for a long time no more.
+    /// What was last told before a time is silent, and counts as over since it was told last: many senders never say that an
+    /// alert is resolved, and none does of one that was silenced.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn silence_ends(&mut self, service: &ServiceId, now: At) -> Result<()> {
-        let sql = "UPDATE alerts SET status = 'resolved', ended_at = last_at \
-                   WHERE service = $1 AND status = 'firing' AND ended_at IS NULL AND heard <> '' AND last_at < $2";
-        sqlx::query(sql).bind(service.0.clone()).bind(now - LASTS).execute(self.conn()).await?;
+    pub async fn fall_silent(&mut self, service: &ServiceId, before: At) -> Result<()> {
+        let sql = "UPDATE alerts SET status = 'silent', ended_at = last_at \
+                   WHERE service = $1 AND status = 'firing' AND ended_at IS NULL AND last_at < $2";
+        sqlx::query(sql).bind(service.0.clone()).bind(before).execute(self.conn()).await?;
         Ok(())
     }
 

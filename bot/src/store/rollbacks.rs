@@ -1,7 +1,9 @@
 //! Rollbacks and their events. The saved state is authoritative; events are its history.
 
+use std::collections::BTreeSet;
+
 use lastgood_core::{
-    At, RollbackId, ServiceId, ThreadId,
+    At, Digest, RollbackId, ServiceId, ThreadId,
     rollback::{EVENT_VERSION, Event, Kind, Rollback, Timer},
 };
 use sqlx::{AnyExecutor, AnyPool};
@@ -171,6 +173,39 @@ impl Tx {
     /// As [`get`].
     pub async fn active_rollback(&mut self, service: &ServiceId) -> Result<Option<Saved>> {
         one(self.conn(), "WHERE service = $1 AND active = 1", Bind::Text(service.0.clone())).await
+    }
+
+    /// The active rollbacks of all services.
+    ///
+    /// # Errors
+    /// As [`get`].
+    pub async fn active_rollbacks(&mut self) -> Result<Vec<Saved>> {
+        let sql = format!("{ROW} WHERE active = 1 ORDER BY id");
+        let rows: Vec<(i64, i64, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(self.conn()).await?;
+        rows.into_iter().map(decode).collect()
+    }
+
+    /// What the rollbacks of a thread took for failing, or marked. Those that only undo another one blame nothing.
+    ///
+    /// # Errors
+    /// As [`get`].
+    pub async fn failing_in(&mut self, thread: ThreadId) -> Result<BTreeSet<Digest>> {
+        let sql = format!("{ROW} WHERE thread = $1 AND failing IS NOT NULL ORDER BY id");
+        let rows: Vec<(i64, i64, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(thread.0).fetch_all(self.conn()).await?;
+        let mut failing = BTreeSet::new();
+        for row in rows {
+            let state = decode(row)?.state;
+            let blamed = state.failing().filter(|_| matches!(state.kind, Kind::Back));
+            failing.extend(blamed.map(|suspect| suspect.artifact.digest.clone()));
+        }
+        let sql = "SELECT digest FROM marks WHERE rollback IN (SELECT id FROM rollbacks WHERE thread = $1)";
+        let marked: Vec<(String,)> = sqlx::query_as(sql).bind(thread.0).fetch_all(self.conn()).await?;
+        for (digest,) in marked {
+            failing.insert(Digest::try_from(digest).map_err(|e| StoreError::undecodable("mark", e))?);
+        }
+        Ok(failing)
     }
 
     /// # Errors

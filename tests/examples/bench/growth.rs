@@ -91,7 +91,7 @@ pub async fn lookup(table: &mut Table) {
 
 /// What a survey does between reading the world and asking the registry.
 async fn look(store: &Store, service: &ServiceId, size: i64) -> Choice {
-    let (history, _) = candidates::history(store.reader(), service, NOW, 200).await.unwrap();
+    let (history, _) = candidates::history(store.reader(), service, NOW, 200, 21_600_000).await.unwrap();
     let running = |n: i64| Running::Seen { digest: format!("sha256:{n:064x}").parse().unwrap() };
     let live = Live {
         shares: [("blue".to_owned(), 0), ("green".to_owned(), 100)].into(),

@@ -36,6 +36,9 @@ pub struct Opening {
     /// What was normal before the incident, where an earlier run of it read that.
     #[serde(default)]
     pub baselines: Vec<Baseline>,
+    /// When the run before it ended, if its alert was firing then and still is.
+    #[serde(default)]
+    pub previous_end: Option<At>,
 }
 
 /// What somebody may do, looked up where they acted, when they acted.
@@ -300,9 +303,16 @@ pub enum Event {
     // What happens around it.
     AlertFired {
         title: String,
-        /// When it began, as its sender says; none: when it was heard of.
+        /// When it began, as its sender says; none: when it was heard of. Of several the one that began last.
         #[serde(default)]
         since: Option<At>,
+        /// How many others came together with it.
+        #[serde(default)]
+        more: u32,
+    },
+    /// The alert of a run that has ended fires on, and was told again.
+    AlertRepeated {
+        title: String,
     },
     AlertResolved,
     ReleaseRecorded {
@@ -318,6 +328,10 @@ pub enum Event {
     },
     TimerFired {
         timer: Timer,
+    },
+    /// Nothing is shifted without a click any more.
+    ClickRequired {
+        why: String,
     },
     /// Another run put this one's routing back.
     Undone {
@@ -354,7 +368,9 @@ impl Event {
             Self::HandedOver { .. } => "handed_over",
             Self::CommanderSet { .. } => "commander_set",
             Self::AlertFired { .. } => "alert_fired",
+            Self::AlertRepeated { .. } => "alert_repeated",
             Self::AlertResolved => "alert_resolved",
+            Self::ClickRequired { .. } => "click_required",
             Self::ReleaseRecorded { .. } => "release_recorded",
             Self::SuccessorAsked { .. } => "successor_asked",
             Self::TimerFired { .. } => "timer_fired",

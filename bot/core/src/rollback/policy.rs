@@ -18,6 +18,9 @@ pub enum Approval {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     pub approval: Approval,
+    /// Why `approval` is required here although the configuration asks for no click.
+    #[serde(default)]
+    pub click_needed: Option<String>,
     pub approvals: u32,
     pub requester_may_approve: bool,
     pub expires_after: Millis,
@@ -69,6 +72,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             approval: Approval::Required,
+            click_needed: None,
             approvals: 1,
             requester_may_approve: true,
             expires_after: 30 * MIN,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Policy,
+    Approval, Policy,
     pace::{consistent, same as same_routing},
 };
 use crate::{
@@ -350,11 +350,35 @@ pub struct Rollback {
     #[serde(default)]
     pub marks: BTreeSet<Digest>,
     pub ended_at: Option<At>,
+    /// When people were last told, after the end, that the alert fires on.
+    #[serde(default)]
+    pub reminded_at: Option<At>,
 }
 
 impl Rollback {
     pub fn active(&self) -> bool {
         !matches!(self.phase, Phase::Ended { .. })
+    }
+
+    /// Whether nothing has moved yet, and could without anybody clicking: at once, or after it was looked at again.
+    pub fn may_begin_by_itself(&self) -> bool {
+        self.active() && !self.moved && self.policy.approval == Approval::None && self.approvals.is_empty()
+    }
+
+    /// Whether traffic is moved here without anybody having clicked, or is about to be.
+    pub fn is_automatic(&self) -> bool {
+        let goes_on = match &self.phase {
+            // It has recovered: nothing is moved any more.
+            Phase::Proposed { .. } | Phase::Confirming { .. } | Phase::Ended { .. } => false,
+            Phase::Surveying => self.superseded.is_none(),
+            // It was moved, and nobody has taken it over yet.
+            Phase::Escalated { .. } => self.moved,
+            _ => true,
+        };
+        self.policy.approval == Approval::None
+            && self.parent.is_none()
+            && self.approvals.is_empty()
+            && goes_on
     }
 
     pub fn failing(&self) -> Option<&Suspect> {

@@ -170,9 +170,11 @@ fn surroundings() -> Vec<(String, Event)> {
     };
     let mut list = named(vec![
         ("again", Event::Opened(Box::new(opening(policy())))),
-        ("begun before", Event::AlertFired { title: "error rate".into(), since: Some(START) }),
-        ("begun now", Event::AlertFired { title: "error rate".into(), since: None }),
+        ("begun before", Event::AlertFired { title: "error rate".into(), since: Some(START), more: 0 }),
+        ("begun now", Event::AlertFired { title: "error rate".into(), since: None, more: 2 }),
+        ("", Event::AlertRepeated { title: "error rate".into() }),
         ("", Event::AlertResolved),
+        ("", Event::ClickRequired { why: "automatic rollbacks are paused".into() }),
         ("of something else", release('e', None)),
         ("of the target", release('a', None)),
         ("of what fails", release('b', Some("green"))),

@@ -56,6 +56,7 @@ pub fn opening(policy: Policy) -> Opening {
         tried: [].into(),
         commander: None,
         baselines: vec![],
+        previous_end: None,
     }
 }
 

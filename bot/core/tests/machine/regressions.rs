@@ -80,6 +80,51 @@ fn a_resolved_alert_or_another_run_never_approves_itself() {
 }
 
 #[test]
+fn a_pause_stops_what_has_not_begun_to_move_and_nothing_else() {
+    let opened = Opening { policy: Policy { approval: Approval::None, ..policy() }, ..opening(policy()) };
+    let pause = || Event::ClickRequired { why: "automatic rollbacks are paused by ana".into() };
+    let reading = Story::of(&opened).then(pause()).proposed();
+    assert!(matches!(reading.state.phase, Phase::Proposed { .. }), "before the proposal");
+    assert_eq!(reading.state.policy.click_needed.as_deref(), Some("automatic rollbacks are paused by ana"));
+    let decided = Story::of(&opened).proposed().decided(Decision::Unchanged);
+    assert!(decided.state.marked);
+    let decided = decided.then(pause());
+    assert!(matches!(decided.state.phase, Phase::Surveying) && !decided.state.marked, "after the decision");
+    assert!(matches!(decided.proposed().state.phase, Phase::Proposed { .. }));
+    let present = Event::Fetched { fetched: Fetched::Present { detail: String::new() } };
+    let moving =
+        Story::of(&opened).proposed().decided(Decision::Unchanged).then(present).then(ready("green"));
+    assert!(matches!(moving.state.phase, Phase::Shifting { .. }));
+    assert!(moving.state.is_automatic());
+    assert!(matches!(moving.refuses(pause()), Refusal::Stale(_)), "half way is no place to stay");
+    let gone = Event::Fetched { fetched: Fetched::Missing { detail: "gone".into() } };
+    let stuck = Story::of(&opened).proposed().decided(Decision::Unchanged).then(gone);
+    assert!(!stuck.state.is_automatic());
+    let again = stuck.then(pause()).retried().proposed();
+    assert!(matches!(again.state.phase, Phase::Proposed { .. }), "what is looked at again waits, too");
+    let clicked = Story::of(&opened).proposed().decided(Decision::Changed { what: "traffic".into() });
+    let clicked = clicked.proposed();
+    let approved = approve(&clicked.state, "ana", approver(), false, None);
+    let clicked = clicked.then(approved);
+    assert!(matches!(clicked.refuses(pause()), Refusal::Stale(_)), "somebody clicked");
+}
+
+#[test]
+fn only_a_rejected_run_is_told_that_its_alert_fires_on() {
+    let repeated = || Event::AlertRepeated { title: "error rate".into() };
+    let rejected = Story::start().proposed();
+    let reject =
+        Event::Rejected { by: actor("ana"), standing: approver(), revision: 1, reason: Some("no".into()) };
+    let rejected = rejected.then(reject);
+    let (phase, at) = (rejected.state.phase.clone(), rejected.state.ended_at);
+    let told = rejected.then(repeated());
+    assert_eq!((&told.state.phase, told.state.ended_at), (&phase, at), "the decision stands");
+    assert_eq!(told.state.reminded_at, Some(START + MIN));
+    assert!(told.last.effects.is_empty() && told.last.changes.is_empty());
+    assert!(matches!(Story::start().proposed().refuses(repeated()), Refusal::Stale(_)));
+}
+
+#[test]
 fn a_blank_reason_is_none() {
     let mut cautious = survey();
     cautious.drift = vec!["green was never recorded".into()];
@@ -112,7 +157,7 @@ fn one_more_click_has_all_the_time_of_a_proposal_and_is_waited_for() {
 
 #[test]
 fn an_alert_that_comes_later_is_waited_on_or_pages() {
-    let fired = || Event::AlertFired { title: "error rate".into(), since: None };
+    let fired = || Event::AlertFired { title: "error rate".into(), since: None, more: 0 };
     let asked_for = Opening { alert: None, by: Some(actor("ana")), ..opening(policy()) };
     assert!(Story::of(&asked_for).proposed().then(fired()).arms(Timer::Answer));
     let none = Story::of(&asked_for).then(Event::Surveyed { found: found(nothing_found()) });

@@ -127,7 +127,7 @@ impl World {
             13 if act.flavour % 4 == 0 => self.give(Event::AlertResolved),
             13 => {
                 let since = (act.flavour % 2 == 0).then_some(self.opening.at);
-                self.give(Event::AlertFired { title: "again".into(), since });
+                self.give(Event::AlertFired { title: "again".into(), since, more: 0 });
             }
             _ => {
                 let all = events::all(&self.state);

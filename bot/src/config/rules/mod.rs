@@ -37,6 +37,7 @@ impl<'a> Rules<'a> {
         rules.pagers(config);
         rules.chats(config);
         rules.operators(config);
+        rules.automatic(config);
         rules.services(config);
         rules.addresses(&tree.root, &Path::default());
         rules

@@ -40,6 +40,16 @@ impl Rules<'_> {
         }
     }
 
+    pub(super) fn automatic(&mut self, config: &Config) {
+        if config.automatic.at_once == 0 {
+            self.advise(
+                keys!["automatic", "at_once"],
+                "nothing would ever be shifted without a click",
+                "at least 1; for a click everywhere leave `approval = \"none\"` out of the services",
+            );
+        }
+    }
+
     pub(super) fn http(&mut self, config: &Config) {
         let mut names = BTreeSet::new();
         let mut holders: BTreeMap<&str, &str> = BTreeMap::new();

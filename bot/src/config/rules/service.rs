@@ -16,6 +16,9 @@ use crate::{
     inbound::matcher::{Labels, Matcher},
 };
 
+/// Alertmanager's default `repeat_interval`.
+const REPEATED_WITHIN: Duration = Duration::from_secs(4 * 3_600);
+
 impl Rules<'_> {
     pub(super) fn services(&mut self, config: &Config) {
         let names = self.declared(&keys!["services"]);
@@ -175,6 +178,8 @@ impl Rules<'_> {
             ("ack_within", service.ack_within),
             ("act_within", service.act_within),
             ("alert_clears_within", service.alert_clears_within),
+            ("again_after", service.again_after),
+            ("alert_expires", service.alert_expires),
             ("shift_within", service.shift_within()),
         ];
         for (key, _) in times.into_iter().filter(|(_, span)| span.0.is_zero()) {
@@ -188,6 +193,14 @@ impl Rules<'_> {
         if service.answer_within > service.expires_after {
             let what = "longer than expires_after: an unanswered proposal would end before it pages";
             self.warn(at.then("answer_within"), what, format!("expires_after is {}", service.expires_after));
+        }
+        if service.alert_expires.0 < REPEATED_WITHIN && !service.alert_expires.0.is_zero() {
+            let what = "Alertmanager repeats an alert after 4h by default: it would be taken for a new one each time";
+            self.warn(
+                at.then("alert_expires"),
+                what,
+                "keep it above Alertmanager's `repeat_interval` and `group_interval` together",
+            );
         }
     }
 

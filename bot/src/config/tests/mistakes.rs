@@ -337,6 +337,14 @@ fn health_and_times() {
         ],
     );
     expect(
+        &plus(r#"again_after = "0s""#),
+        &["5:15: services.checkout.again_after: must be longer than nothing"],
+    );
+    expect(
+        &plus(r#"alert_expires = "0s""#),
+        &["5:17: services.checkout.alert_expires: must be longer than nothing"],
+    );
+    expect(
         &plus(r#"expires_after = "0s""#),
         &["5:17: services.checkout.expires_after: must be longer than nothing"],
     );
@@ -462,9 +470,16 @@ fn server() {
     );
     expect(&end("[log]\nformat = 99999999999999999999"), &["15:10: the number is too large"]);
     expect(
+        &end("[automatic]\nat_once = 0"),
+        &[
+            "15:11: automatic.at_once: nothing would ever be shifted without a click; at least 1; for a click \
+           everywhere leave `approval = \"none\"` out of the services",
+        ],
+    );
+    expect(
         &end("[xyzzy]\nx = 1"),
         &[
-            r#"14:2: xyzzy: unknown key; known here: "store", "http", "log", "operators", "chats", "pagers", "services""#,
+            r#"14:2: xyzzy: unknown key; known here: "store", "http", "log", "operators", "chats", "pagers", "automatic", "services""#,
         ],
     );
 }

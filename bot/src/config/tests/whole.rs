@@ -61,6 +61,14 @@ fn what_works_but_looks_wrong_is_a_warning() {
             ],
         ),
         (
+            "alert_expires = \"1h\"\n",
+            vec![
+                "10:17: services.checkout.alert_expires: Alertmanager repeats an alert after 4h by default: it would be \
+                 taken for a new one each time; keep it above Alertmanager's `repeat_interval` and `group_interval` \
+                 together",
+            ],
+        ),
+        (
             "alerts = ['a=~\"x|\"']\n",
             vec![
                 "1:1: http.tokens: services have alerts, but no token may send any; add one with may = [\"alert\"]",

@@ -340,7 +340,9 @@ async fn what_nobody_ends_ends_by_itself_and_can_begin_anew() {
     let place = Place::new().await;
     let titles = async |place: &Place| {
         let db = place.app.engine.store.reader();
-        store::alerts::firing_times(db, &"checkout".into(), 0).await.unwrap()
+        store::alerts::firing_times(db, &"checkout".into(), 0, place.hands.now() - 360 * MINUTE)
+            .await
+            .unwrap()
     };
     place.say(FIRING).await;
     place.end().await;

@@ -84,7 +84,7 @@ async fn noise(job: &Job<'_>, until: At) -> Result<Vec<Span>> {
     let (db, service) = (job.engine.store.reader(), &job.service.id);
     let oldest = until.saturating_sub(LOOKS_BACK);
     let now = job.engine.now();
-    let mut times = store::alerts::firing_times(db, service, oldest).await?;
+    let mut times = store::alerts::firing_times(db, service, oldest, now - job.service.alert_expires).await?;
     times.extend(store::rollbacks::activity(db, service, oldest).await?);
     Ok(times.into_iter().map(|(from, to)| Span { from, to: to.unwrap_or(now) }).collect())
 }

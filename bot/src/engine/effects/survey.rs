@@ -111,7 +111,9 @@ async fn choose_from(job: &Job<'_>, live: &Live) -> Result<Choice> {
     let mut choice = Choice::default();
     for page in PAGES {
         let db = job.engine.store.reader();
-        let (mut history, more) = candidates::history(db, &job.service.id, job.engine.now(), page).await?;
+        let (service, now) = (&job.service, job.engine.now());
+        let (mut history, more) =
+            candidates::history(db, &service.id, now, page, service.alert_expires).await?;
         let names = names(job, &history);
         for _ in 0..MAX_LOOKUPS {
             choice = choose(&Question {

@@ -111,6 +111,7 @@ pub fn opening() -> Opening {
         tried: Default::default(),
         commander: None,
         baselines: vec![],
+        previous_end: None,
     }
 }
 

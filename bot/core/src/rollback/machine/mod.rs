@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use super::{
     effect::{Change, Effect, Request, Timer},
     event::{Event, Opening, Standing},
+    policy::Approval,
     refusal::Refusal,
     state::{End, Kind, Phase, Rollback, Why},
 };
@@ -76,6 +77,7 @@ pub fn open(opening: &Opening) -> Step {
         marked: false,
         marks: BTreeSet::new(),
         ended_at: None,
+        reminded_at: None,
     };
     let mut work = Work { state, changes: vec![], effects: vec![], at: opening.at };
     work.survey();
@@ -105,8 +107,10 @@ impl Work {
     fn take(&mut self, event: &Event) -> Taken {
         match event {
             Event::Opened(_) => Err(self.illegal("opened already")),
-            Event::AlertFired { title, since } => self.alert_fired(title, since.unwrap_or(self.at)),
+            Event::AlertFired { title, since, .. } => self.alert_fired(title, since.unwrap_or(self.at)),
+            Event::AlertRepeated { .. } => self.alert_repeated(),
             Event::AlertResolved => self.alert_resolved(),
+            Event::ClickRequired { why } => self.click_required(why),
             Event::CommanderSet { by, standing, commander } => self.commander_set(by, standing, commander),
             Event::PageAsked { by } => self.page_asked(by),
             Event::Acknowledged { by } => self.acknowledged(by),
@@ -194,6 +198,30 @@ impl Work {
             alert.firing = false;
         }
         self.look_when_alert_ends();
+        Ok(())
+    }
+
+    /// Rejecting was a decision: it stands, and whoever has to know is told again.
+    fn alert_repeated(&mut self) -> Taken {
+        if !matches!(self.state.phase, Phase::Ended { end: End::Rejected { .. } }) {
+            return Err(self.stale("repeated alert"));
+        }
+        self.state.reminded_at = Some(self.at);
+        Ok(())
+    }
+
+    /// What has not begun to move waits for a click from now on; what moves is not left half way.
+    fn click_required(&mut self, why: &str) -> Taken {
+        if !self.state.may_begin_by_itself() {
+            return Err(self.stale("demand for a click"));
+        }
+        self.state.policy.approval = Approval::Required;
+        self.state.policy.click_needed = Some(why.to_owned());
+        // Nobody approved: trying again leads to a vote.
+        self.state.approved_at = None;
+        if matches!(self.state.phase, Phase::Deciding | Phase::Fetching | Phase::Preflight) {
+            self.propose_anew(why.to_owned());
+        }
         Ok(())
     }
 
