@@ -38,7 +38,7 @@ fn fetched(story: Story) -> Story {
 }
 
 fn alert_fired(since: Option<At>) -> Event {
-    Event::AlertFired { title: "error rate".into(), since }
+    Event::AlertFired { title: "error rate".into(), since, more: 0 }
 }
 
 fn acknowledged() -> Event {

@@ -11,7 +11,7 @@ use lastgood_core::{
 
 use crate::{
     kit::*,
-    story::{Story, approve},
+    story::{Story, approve, ready},
 };
 
 fn released(letter: char) -> Event {
