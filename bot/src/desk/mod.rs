@@ -2,6 +2,7 @@
 //! silently ignored.
 
 mod commands;
+mod given_up;
 mod heard;
 mod kept;
 mod overview;

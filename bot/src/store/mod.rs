@@ -19,6 +19,7 @@ pub mod effects;
 pub mod heard;
 pub mod incidents;
 pub mod messages;
+pub mod pages;
 pub mod releases;
 pub mod replicas;
 pub mod rollbacks;

@@ -46,6 +46,7 @@ struct State {
 pub struct Ring {
     pub key: String,
     pub open: bool,
+    pub acknowledged: bool,
 }
 
 pub fn shares(blue: u8) -> Shares {
@@ -215,11 +216,21 @@ impl Pager for Reach {
         let ring = async {
             let mut state = self.world.state.lock().unwrap();
             if !state.rings.iter().any(|ring| ring.open && ring.key == call.key) {
-                state.rings.push(Ring { key: call.key.clone(), open: true });
+                state.rings.push(Ring { key: call.key.clone(), open: true, acknowledged: false });
             }
             Ok(())
         };
         self.steps.call("page", ring).await
+    }
+
+    async fn acknowledge(&self, key: &str) -> Result<(), Fault> {
+        let acknowledge = async {
+            let mut state = self.world.state.lock().unwrap();
+            let open = state.rings.iter_mut().filter(|ring| ring.open && ring.key == key);
+            open.for_each(|ring| ring.acknowledged = true);
+            Ok(())
+        };
+        self.steps.call("acknowledge", acknowledge).await
     }
 
     async fn resolve(&self, key: &str) -> Result<(), Fault> {

@@ -23,4 +23,4 @@ pub use state::{Alerting, End, Kind, Page, Phase, Proposal, Rollback, Sent, Why}
 /// Version of event bodies written by this build; a replica takes no newer ones.
 pub const EVENT_VERSION: i64 = 2;
 /// Version of effect bodies written by this build.
-pub const EFFECT_VERSION: i64 = 3;
+pub const EFFECT_VERSION: i64 = 4;
