@@ -13,7 +13,7 @@ mod heard;
 pub mod incidents;
 pub mod inventory;
 mod lease;
-pub mod pages;
+mod pages;
 pub mod propose;
 mod truces;
 

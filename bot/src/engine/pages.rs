@@ -34,9 +34,16 @@ pub(super) struct Assigned {
     pub known: bool,
 }
 
+impl Assigned {
+    /// The run's own page, should it be impossible to write one down.
+    pub(super) fn unwritten(calls: &Calls<'_>) -> Self {
+        Self { page: calls.own(), services: BTreeSet::from([calls.run.service.clone()]), known: false }
+    }
+}
+
 /// What a run's page was keyed by before there were shared ones, and what a page of its own is keyed by. The opening time
 /// keeps two installations that share a pager apart.
-pub fn key(run: &Rollback, escalation: u32) -> String {
+pub(super) fn key(run: &Rollback, escalation: u32) -> String {
     format!("lastgood/{}/{}/{}/{escalation}", run.service, run.id, run.opened_at)
 }
 

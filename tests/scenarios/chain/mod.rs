@@ -5,6 +5,7 @@ mod alerts;
 pub mod bot;
 mod broken;
 pub mod outside;
+mod paging;
 mod people;
 mod pods;
 mod processes;

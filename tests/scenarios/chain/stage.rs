@@ -41,6 +41,8 @@ pub struct Wishes {
     pub more: String,
     /// Lines of `[store]`.
     pub store: String,
+    /// Lines of `[pagers.oncall]`.
+    pub pager: String,
 }
 
 impl Stage {
@@ -140,6 +142,7 @@ tokens = [
 kind = 'pagerduty'
 url = '{pagerduty}'
 routing_key = {routing}
+{pager}
 [services.checkout]
 environment = 'production'
 room = 'terminal:incidents'
@@ -159,6 +162,7 @@ page = ['oncall']
             alerts = self.secret("alerts"),
             routing = self.secret("routing"),
             pagerduty = self.pagerduty.url(),
+            pager = wishes.pager,
             service = wishes.service,
             more = wishes.more,
             traffic = wishes.traffic.as_ref().unwrap_or(&switch),

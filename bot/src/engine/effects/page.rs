@@ -17,6 +17,8 @@ use crate::{
 
 /// How long one target is tried before the next one is, in milliseconds.
 const WITHIN: Millis = 20_000;
+/// How long it is tried to write down which page a call goes to, before it is made without that.
+const WRITTEN_WITHIN: Millis = 5_000;
 /// How long it is tried to tell that somebody came, or that a page has ended.
 const TELL_WITHIN: Millis = 30 * 60_000;
 
@@ -35,22 +37,9 @@ pub(super) async fn page(job: &Job<'_>, escalation: u32, target: u32, why: &str)
     }
     let first = asked.map_or(escalation, lastgood_core::rollback::Page::first);
     let calls = Calls { run: &job.state, escalation: first, target, pager: name };
-    let together = match job.engine.alerting_with(&job.state).await {
-        Ok(together) => together,
-        Err(error) => {
-            // Whether others alert, too, is no reason to call nobody.
-            tracing::warn!(%error, "who alerts together can't be read; the page is this run's own");
-            BTreeSet::new()
-        }
-    };
-    let assigned = match job.engine.assign_page(&calls, &together).await {
+    let (assigned, together) = match assign(job, &calls).await {
         Ok(assigned) => assigned,
-        Err(error) => {
-            let detail = format!("the page can't be written down: {error}");
-            return job
-                .again(&Fault::Unavailable(detail.clone()), WITHIN)
-                .unwrap_or_else(|| done(Some(detail)));
-        }
+        Err(later) => return later,
     };
     if rings_already(job, &assigned) {
         return done(None);
@@ -71,6 +60,29 @@ pub(super) async fn page(job: &Job<'_>, escalation: u32, target: u32, why: &str)
             tracing::warn!(%fault, pager = name, escalation, "page not delivered");
             job.again(&fault, WITHIN).unwrap_or_else(|| done(Some(format!("{name}: {fault}"))))
         }
+    }
+}
+
+/// The page that the calls go to, and whose services alert together with theirs.
+async fn assign(job: &Job<'_>, calls: &Calls<'_>) -> Result<(Assigned, BTreeSet<ServiceId>), Outcome> {
+    let together = match job.engine.alerting_with(&job.state).await {
+        Ok(together) => together,
+        Err(error) => {
+            // Whether others alert, too, is no reason to call nobody.
+            tracing::warn!(%error, "who alerts together can't be read; the page is this run's own");
+            BTreeSet::new()
+        }
+    };
+    match job.engine.assign_page(calls, &together).await {
+        Ok(assigned) => Ok((assigned, together)),
+        Err(error) => match job.again(&Fault::Unavailable(error.to_string()), WRITTEN_WITHIN) {
+            Some(later) => Err(later),
+            None => {
+                // Called twice is better than not at all.
+                tracing::error!(%error, "a page can't be written down; it is this run's own, and can't be shared");
+                Ok((Assigned::unwritten(calls), together))
+            }
+        },
     }
 }
 

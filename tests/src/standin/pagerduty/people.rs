@@ -1,6 +1,6 @@
 //! Incidents, and whom they call (PagerDuty's knowledge base: Incidents, Escalation Policies; REST API: Manage incidents).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Account, PagerDuty, Shared};
 
@@ -105,6 +105,14 @@ impl PagerDuty {
         let mut account = self.shared.account.lock().unwrap();
         assert!(account.incidents.contains_key(id), "there is no incident {id}");
         self.shared.acknowledged(&mut account, id, Some(person));
+    }
+
+    /// Another program opens an alert in the service of this routing key.
+    pub fn triggered_by_another(&self, routing_key: &str, summary: &str) {
+        let event = json!({ "routing_key": routing_key, "event_action": "trigger", "dedup_key": "disk/7",
+            "payload": { "summary": summary, "source": "db1", "severity": "critical" } });
+        let mut account = self.shared.account.lock().unwrap();
+        self.shared.apply(&mut account, "disk/7", &event);
     }
 
     /// Until this is true of the incidents.

@@ -71,20 +71,26 @@ pub(super) async fn services(
     }
     let asked = query.as_deref().unwrap_or_default();
     let includes = |what: &str| {
-        url::form_urlencoded::parse(asked.as_bytes()).any(|(name, value)| name == "include[]" && value == what)
+        url::form_urlencoded::parse(asked.as_bytes())
+            .any(|(name, value)| name == "include[]" && value == what)
     };
     let (integrations, policies) = (includes("integrations"), includes("escalation_policies"));
     let service = |key: &String| {
         let own = match integrations {
-            true => json!({ "id": "PINT001", "type": "events_api_v2_inbound_integration", "integration_key": key }),
+            true => {
+                json!({ "id": "PINT001", "type": "events_api_v2_inbound_integration", "integration_key": key })
+            }
             false => json!({ "id": "PINT001", "type": "events_api_v2_inbound_integration_reference" }),
         };
         let other = json!({ "id": "PINT002", "type": "nagios_inbound_integration" });
         let all: Vec<_> =
             std::iter::once(own).chain(std::iter::repeat_n(other, account.setup.others)).collect();
-        let rules: Vec<_> = account.setup.people.iter().map(|name| json!({ "targets": [{ "summary": name }] })).collect();
+        let rules: Vec<_> =
+            account.setup.people.iter().map(|name| json!({ "targets": [{ "summary": name }] })).collect();
         let policy = match policies {
-            true => json!({ "id": "PPOL001", "type": "escalation_policy", "num_loops": 0, "escalation_rules": rules }),
+            true => {
+                json!({ "id": "PPOL001", "type": "escalation_policy", "num_loops": 0, "escalation_rules": rules })
+            }
             false => json!({ "id": "PPOL001", "type": "escalation_policy_reference" }),
         };
         let grouping = account.setup.groups.then_some("time");
