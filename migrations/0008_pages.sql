@@ -29,6 +29,9 @@ CREATE TABLE page_members (
 );
 CREATE INDEX page_members_by_page ON page_members (pager, key);
 
+-- Which alerts a page is for.
+CREATE INDEX alerts_firing_by_thread ON alerts (thread) WHERE status = 'firing';
+
 -- Incremented by the first statement of a transaction about a pager's pages: that serialises them.
 CREATE TABLE pagers (
     name TEXT NOT NULL PRIMARY KEY,

@@ -73,7 +73,10 @@ impl Config {
         let Some(token) = &self.api_token else {
             return match self.api_url {
                 None => Ok(None),
-                Some(_) => Err(BuildError::invalid("api_url", "it is used with an api_token only")),
+                Some(_) => Err(BuildError::invalid(
+                    "api_url",
+                    "it is used with api_token only: set that, too, or leave this out",
+                )),
             };
         };
         let url = match &self.api_url {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use lastgood_core::{
-    Actor, ServiceId,
+    Actor, At, ServiceId,
     rollback::{Event, Rollback},
 };
 
@@ -82,7 +82,7 @@ impl Engine {
             tx.lock_pager(calls.pager).await?;
             let known = tx.page_of(calls.run.id, calls.escalation, calls.target).await?.is_some();
             if !known {
-                let rings = shared(tx, calls, together).await?;
+                let rings = shared(tx, calls, together, at).await?;
                 if rings.is_none() {
                     tx.open_page(&own, at).await?;
                 }
@@ -157,12 +157,18 @@ impl Engine {
     }
 }
 
-/// A page that rings for a service that alerts together with the run's. Not one that the run had before: a new reason rings.
-async fn shared(tx: &mut Tx, calls: &Calls<'_>, together: &BTreeSet<ServiceId>) -> Result<Option<Page>> {
+/// A page that rings for a service that alerts together with the run's. Not one that the run had before: a new reason rings. Nor
+/// one that rang for so long that it would have been repeated: whether somebody came to it is known only if the pager tells.
+async fn shared(
+    tx: &mut Tx,
+    calls: &Calls<'_>,
+    together: &BTreeSet<ServiceId>,
+    at: At,
+) -> Result<Option<Page>> {
     if together.is_empty() {
         return Ok(None);
     }
-    for page in tx.open_pages(calls.pager).await? {
+    for page in tx.open_pages(calls.pager, at - calls.run.policy.ack_within).await? {
         let members = tx.page_members(&page).await?;
         let theirs = members.iter().any(|member| !member.ended && together.contains(&member.service));
         let ours = members.iter().any(|member| member.rollback == calls.run.id);

@@ -130,13 +130,15 @@ impl Tx {
         query.fetch_optional(self.conn()).await?.map(decode).transpose()
     }
 
-    /// Pages that somebody is called for, the newest first.
+    /// Pages that were opened since a time and that somebody is called for, the newest first.
     ///
     /// # Errors
     /// As the database says, or when a row can't be decoded.
-    pub async fn open_pages(&mut self, pager: &str) -> Result<Vec<Page>> {
-        let sql = format!("{ROW} WHERE p.pager = $1 AND p.state = 'open' ORDER BY p.opened_at DESC, p.key");
-        let query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(clean(pager));
+    pub async fn open_pages(&mut self, pager: &str, since: At) -> Result<Vec<Page>> {
+        let sql = format!(
+            "{ROW} WHERE p.pager = $1 AND p.state = 'open' AND p.opened_at >= $2 ORDER BY p.opened_at DESC, p.key"
+        );
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(clean(pager)).bind(since);
         query.fetch_all(self.conn()).await?.into_iter().map(decode).collect()
     }
 

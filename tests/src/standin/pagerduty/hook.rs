@@ -4,6 +4,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use hmac::{Hmac, Mac as _};
+use lastgood::clock::{Clock as _, System, rfc3339};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -38,7 +39,7 @@ impl Shared {
             "id": format!("01{:024}", account.events.len() * 1_000 + account.sent.len() + kind.len()) + id,
             "event_type": kind,
             "resource_type": "incident",
-            "occurred_at": jiff::Timestamp::now().to_string(),
+            "occurred_at": rfc3339(System.now()),
             "agent": agent,
             "client": { "name": "lastgood" },
             "data": {
