@@ -6,8 +6,9 @@ CREATE TABLE pages (
     tag TEXT NOT NULL,
     state TEXT NOT NULL,
     opened_at BIGINT NOT NULL,
-    -- When the pager last took a call for it; 0 before the first.
+    -- When a call for it was last begun, and by which run; 0 before the first.
     rung_at BIGINT NOT NULL,
+    rung_by BIGINT NOT NULL,
     PRIMARY KEY (pager, key)
 );
 CREATE UNIQUE INDEX pages_by_tag ON pages (tag);

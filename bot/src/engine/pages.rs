@@ -23,6 +23,8 @@ pub(super) struct Calls<'a> {
     pub target: u32,
     /// The target's name in the configuration.
     pub pager: &'a str,
+    /// The pager took a call of these before.
+    pub repeated: bool,
 }
 
 /// A page, and for whom it is.
@@ -30,14 +32,14 @@ pub(super) struct Assigned {
     pub page: Page,
     /// Services whose runs it stands for.
     pub services: BTreeSet<ServiceId>,
-    /// It stood for these calls before.
-    pub known: bool,
+    /// Else another run repeats the call for all of them.
+    pub rings: bool,
 }
 
 impl Assigned {
     /// The run's own page, should it be impossible to write one down.
     pub(super) fn unwritten(calls: &Calls<'_>) -> Self {
-        Self { page: calls.own(), services: BTreeSet::from([calls.run.service.clone()]), known: false }
+        Self { page: calls.own(), services: BTreeSet::from([calls.run.service.clone()]), rings: true }
     }
 }
 
@@ -58,6 +60,13 @@ impl Calls<'_> {
         }
     }
 
+    /// A shared page is repeated for all of its runs at once: by whichever is the first of a round. A run's first call is always
+    /// its own, so that the page is out for sure.
+    fn are_made_by_another(&self, page: &Page, at: At) -> bool {
+        let round = self.run.policy.ack_within / 2;
+        self.repeated && page.rung_by != self.run.id && at.saturating_sub(page.rung_at) < round
+    }
+
     fn own(&self) -> Page {
         Page {
             pager: self.pager.to_owned(),
@@ -65,6 +74,7 @@ impl Calls<'_> {
             tag: lastgood_adapters::pager::tag(rand::random()),
             state: State::Open,
             rung_at: 0,
+            rung_by: self.run.id,
         }
     }
 }
@@ -93,14 +103,12 @@ impl Engine {
             };
             let members = tx.page_members(&page).await?;
             let services = members.into_iter().filter(|m| !m.ended).map(|m| m.service).collect();
-            Ok(Assigned { page, services, known })
+            let rings = !calls.are_made_by_another(&page, at);
+            if rings {
+                tx.ring_page(&page, calls.run.id, at).await?;
+            }
+            Ok(Assigned { page, services, rings })
         })
-    }
-
-    /// The pager took a call.
-    pub(super) async fn page_rung(&self, page: &Page) -> Result<()> {
-        let at = self.now();
-        write!(self.store, |tx| tx.page_rung(page, at).await)
     }
 
     /// Somebody came to the page: nobody joins it any more. None: an earlier build called, and kept no page.

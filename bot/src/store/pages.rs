@@ -34,8 +34,10 @@ pub struct Page {
     /// What it shows, in case it does not tell the key.
     pub tag: String,
     pub state: State,
-    /// When the pager last took a call for it, in milliseconds since 1970; 0 before the first.
+    /// When a call for it was last begun, in milliseconds since 1970; 0 before the first.
     pub rung_at: At,
+    /// By which run.
+    pub rung_by: RollbackId,
 }
 
 /// A run whose calls a page stands for.
@@ -50,15 +52,16 @@ pub struct Member {
     pub ended: bool,
 }
 
-type Row = (String, String, String, String, i64);
+type Row = (String, String, String, String, i64, i64);
 
-fn decode((pager, key, tag, state, rung_at): Row) -> Result<Page> {
+fn decode((pager, key, tag, state, rung_at, rung_by): Row) -> Result<Page> {
     let known = State::ALL.into_iter().find(|one| one.as_str() == state);
     let undecodable = || StoreError::undecodable("pages", format!("there is no state {state:?}"));
-    Ok(Page { pager, key, tag, state: known.ok_or_else(undecodable)?, rung_at })
+    let state = known.ok_or_else(undecodable)?;
+    Ok(Page { pager, key, tag, state, rung_at, rung_by: RollbackId(rung_by) })
 }
 
-const ROW: &str = "SELECT p.pager, p.key, p.tag, p.state, p.rung_at FROM pages p";
+const ROW: &str = "SELECT p.pager, p.key, p.tag, p.state, p.rung_at, p.rung_by FROM pages p";
 
 /// A number that was written from a `u32`.
 fn number(value: i64) -> Result<u32> {
@@ -154,8 +157,8 @@ impl Tx {
     /// # Errors
     /// As the database says.
     pub async fn open_page(&mut self, page: &Page, at: At) -> Result<()> {
-        let sql = "INSERT INTO pages (pager, key, tag, state, opened_at, rung_at) \
-                   VALUES ($1, $2, $3, 'open', $4, 0) ON CONFLICT (pager, key) DO NOTHING";
+        let sql = "INSERT INTO pages (pager, key, tag, state, opened_at, rung_at, rung_by) \
+                   VALUES ($1, $2, $3, 'open', $4, 0, 0) ON CONFLICT (pager, key) DO NOTHING";
         sqlx::query(sql)
             .bind(clean(&page.pager))
             .bind(clean(&page.key))
@@ -185,16 +188,17 @@ impl Tx {
         Ok(())
     }
 
-    /// The pager took a call for it.
+    /// A run begins to call for it.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn page_rung(&mut self, page: &Page, at: At) -> Result<()> {
-        let sql = "UPDATE pages SET rung_at = $3 WHERE pager = $1 AND key = $2 AND rung_at < $3";
+    pub async fn ring_page(&mut self, page: &Page, by: RollbackId, at: At) -> Result<()> {
+        let sql = "UPDATE pages SET rung_at = $3, rung_by = $4 WHERE pager = $1 AND key = $2";
         sqlx::query(sql)
             .bind(page.pager.clone())
             .bind(page.key.clone())
             .bind(at)
+            .bind(by.0)
             .execute(self.conn())
             .await?;
         Ok(())

@@ -415,7 +415,7 @@ fn server() {
         "kind = \"pagerduty\"\nrouting_key = { env = \"PATH\" }\napi_url = \"https://api.eu.pagerduty.com\"";
     expect(
         &end(&format!("[pagers.oncall]\n{lonely}")),
-        &["17:1: pagers.oncall.api_url: it is used with api_token only: set that, too, or leave this out"],
+        &["17:11: pagers.oncall.api_url: it is used with api_token only: set that, too, or leave this out"],
     );
     expect(
         &end("[operators]\nana = \"slack:@sre\""),

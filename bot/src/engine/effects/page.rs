@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use lastgood_adapters::{Fault, pager::Call};
-use lastgood_core::{Actor, Millis, ServiceId, rollback::Event, rollback::Rollback, words::spell};
+use lastgood_core::{
+    Actor, Millis, ServiceId,
+    rollback::{Event, Page, Rollback},
+    words::spell,
+};
 
 use super::Job;
 use crate::{
@@ -35,13 +39,15 @@ pub(super) async fn page(job: &Job<'_>, escalation: u32, target: u32, why: &str)
     if asked.is_some_and(|page| page.acknowledged.is_some()) {
         return done(Some("somebody came before the call was made".into()));
     }
-    let first = asked.map_or(escalation, lastgood_core::rollback::Page::first);
-    let calls = Calls { run: &job.state, escalation: first, target, pager: name };
+    let first = asked.map_or(escalation, Page::first);
+    let taken = |page: &&Page| (page.first(), page.target, page.delivered) == (first, target, Some(true));
+    let repeated = job.state.pages.iter().any(|page| taken(&page));
+    let calls = Calls { run: &job.state, escalation: first, target, pager: name, repeated };
     let (assigned, together) = match assign(job, &calls).await {
         Ok(assigned) => assigned,
         Err(later) => return later,
     };
-    if rings_already(job, &assigned) {
+    if !assigned.rings {
         return done(None);
     }
     let incident = store::incidents::of_thread(job.engine.store.reader(), job.state.thread).await;
@@ -49,13 +55,7 @@ pub(super) async fn page(job: &Job<'_>, escalation: u32, target: u32, why: &str)
     let all = assigned.services.union(&together).cloned().collect();
     let call = call(job, &assigned, &all, why, incident);
     match pager.page(&call).await {
-        Ok(()) => {
-            if let Err(error) = job.engine.page_rung(&assigned.page).await {
-                // Then another run may call for the same page once more than it had to.
-                tracing::warn!(%error, pager = name, "that the pager took a call could not be noted");
-            }
-            done(None)
-        }
+        Ok(()) => done(None),
         Err(fault) => {
             tracing::warn!(%fault, pager = name, escalation, "page not delivered");
             job.again(&fault, WITHIN).unwrap_or_else(|| done(Some(format!("{name}: {fault}"))))
@@ -86,19 +86,12 @@ async fn assign(job: &Job<'_>, calls: &Calls<'_>) -> Result<(Assigned, BTreeSet<
     }
 }
 
-/// A page that stands for several runs is repeated for all of them at once: by whoever is the first of a round.
-fn rings_already(job: &Job<'_>, assigned: &Assigned) -> bool {
-    let round = job.state.policy.ack_within / 2;
-    let since = job.engine.now().saturating_sub(assigned.page.rung_at);
-    assigned.known && assigned.services.len() > 1 && assigned.page.rung_at > 0 && since < round
-}
-
 /// Somebody came: told to the pager, so that it calls nobody else, and to the other runs of a shared page.
 pub(super) async fn acknowledge(job: &Job<'_>, first: u32, target: u32) -> Outcome {
     let Some((name, pager)) = usize::try_from(target).ok().and_then(|at| job.service.pagers.get(at)) else {
         return Outcome::Nothing("the configuration names no such pager any more".into());
     };
-    let calls = Calls { run: &job.state, escalation: first, target, pager: name };
+    let calls = Calls { run: &job.state, escalation: first, target, pager: name, repeated: true };
     let by =
         job.state.pages.iter().find(|page| page.first() == first).and_then(|page| page.acknowledged.clone());
     let key = match came_to_all(job, &calls, by.as_ref()).await {
@@ -125,7 +118,7 @@ pub(super) async fn resolve(job: &Job<'_>, first: u32, target: u32) -> Outcome {
     let Some((name, pager)) = usize::try_from(target).ok().and_then(|at| job.service.pagers.get(at)) else {
         return Outcome::Nothing("the configuration names no such pager any more".into());
     };
-    let calls = Calls { run: &job.state, escalation: first, target, pager: name };
+    let calls = Calls { run: &job.state, escalation: first, target, pager: name, repeated: true };
     match job.engine.leave_page(&calls).await {
         Ok((_, false)) => Outcome::Nothing("other runs need somebody still".into()),
         Ok((key, true)) => told(job, name, pager.resolve(&key).await, "resolved"),

@@ -118,6 +118,7 @@ async fn written_down(server: &Server, key: &str) -> Page {
         tag: "lg-7f3k9q2x4mhd".into(),
         state: State::Open,
         rung_at: 0,
+        rung_by: RUN,
     };
     let escalation = state(server).await.ringing().unwrap().first();
     let member = Member { rollback: RUN, escalation, target: 0, service: "checkout".into(), ended: false };
