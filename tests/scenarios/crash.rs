@@ -11,4 +11,5 @@ mod matrix;
 pub mod steps;
 mod storage;
 pub mod story;
+mod together;
 pub mod world;

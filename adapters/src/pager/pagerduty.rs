@@ -1,5 +1,7 @@
 //! Pages through PagerDuty's Events API v2: `POST /v2/enqueue` (PagerDuty's developer documentation, Events API v2, Send
 //! an Alert Event). It deduplicates by `dedup_key` while the alert is open, so a page whose answer was lost is sent again.
+//! A trigger for an open alert is a line in its log, and rings nobody: calling again, and calling the next person, is what
+//! the service's escalation policy does, until somebody acknowledges. A trigger after the alert was resolved opens an incident.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,7 +12,7 @@ use serde::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{Call, Pager};
+use super::{Call, Pager, pagerduty_rest::Rest};
 use crate::{
     Check, Fault, Secret,
     client::{Address, Answer, BuildError, ask, limit, quote},
@@ -22,6 +24,7 @@ use crate::{
 pub const LIMIT: Duration = Duration::from_secs(10);
 /// Where events go, for accounts in the US service region. In Europe: `https://events.eu.pagerduty.com`.
 pub const URL: &str = "https://events.pagerduty.com";
+const EUROPE: &str = "events.eu.pagerduty.com";
 /// Characters, as documented for `dedup_key` and `payload.summary`.
 const KEY: usize = 255;
 const SUMMARY: usize = 1024;
@@ -40,6 +43,10 @@ pub struct Config {
     pub url: Option<Address>,
     /// For one event; 10 s unless given.
     pub timeout: Option<Span>,
+    /// A read-only key of the REST API: for incidents that can't be told by key or tag, and for `lastgood check`.
+    pub api_token: Option<Source>,
+    /// The REST API's address, without the path; PagerDuty's in the region of `url` unless given.
+    pub api_url: Option<Address>,
 }
 
 impl Config {
@@ -52,7 +59,37 @@ impl Config {
                 .map_err(|why| BuildError::invalid("url", why.to_string()))?,
         };
         let routing_key = BuildError::read("routing_key", &self.routing_key)?;
-        Ok(PagerDuty { url, routing_key, limit: limit(self.timeout, LIMIT)?, http })
+        let limit = limit(self.timeout, LIMIT)?;
+        let rest = self.rest(&url, limit, &http)?;
+        Ok(PagerDuty { url, routing_key, limit, http, rest })
+    }
+
+    fn rest(
+        &self,
+        events: &Address,
+        limit: Duration,
+        http: &reqwest::Client,
+    ) -> Result<Option<Rest>, BuildError> {
+        let Some(token) = &self.api_token else {
+            return match self.api_url {
+                None => Ok(None),
+                Some(_) => Err(BuildError::invalid(
+                    "api_url",
+                    "it is used with api_token only: set that, too, or leave this out",
+                )),
+            };
+        };
+        let url = match &self.api_url {
+            Some(url) => url.clone(),
+            None => {
+                let europe = events.url().host_str().is_some_and(|host| host == EUROPE);
+                let url = if europe { "https://api.eu.pagerduty.com" } else { "https://api.pagerduty.com" };
+                Address::try_from(url.to_owned())
+                    .map_err(|why| BuildError::invalid("api_url", why.to_string()))?
+            }
+        };
+        let token = BuildError::read("api_token", token)?;
+        Ok(Some(Rest { url, token, limit, http: http.clone() }))
     }
 }
 
@@ -63,6 +100,7 @@ pub struct PagerDuty {
     routing_key: Secret,
     limit: Duration,
     http: reqwest::Client,
+    rest: Option<Rest>,
 }
 
 #[derive(Serialize)]
@@ -126,6 +164,16 @@ fn filled(text: &str, most: usize) -> String {
     if text.trim().is_empty() { "lastgood".to_owned() } else { cut(text, most) }
 }
 
+/// The summary with the page's tag at its end, which is never what is cut off.
+fn summary(call: &Call) -> String {
+    if call.tag.is_empty() {
+        return filled(&call.summary, SUMMARY);
+    }
+    let tag = format!(" [{}]", call.tag);
+    let left = SUMMARY.saturating_sub(tag.chars().count());
+    filled(&call.summary, left) + &tag
+}
+
 /// The `dedup_key` that `key` is sent as, and that webhooks come back with. One too long keeps its beginning, and its
 /// hash: cut plainly, two keys could become one, and the second page would not ring.
 pub fn dedup_key(key: &str) -> String {
@@ -176,10 +224,11 @@ impl PagerDuty {
         }
     }
 
-    fn resolution(&self, key: &str) -> Event<'_> {
+    /// About the alert with this key, and nothing more.
+    fn event(&self, action: &'static str, key: &str) -> Event<'_> {
         Event {
             routing_key: self.routing_key.reveal(),
-            event_action: "resolve",
+            event_action: action,
             dedup_key: dedup_key(key),
             payload: None,
             client: None,
@@ -194,9 +243,8 @@ impl Pager for PagerDuty {
     async fn page(&self, call: &Call) -> Result<(), Fault> {
         let link = call.link.as_deref();
         let event = Event {
-            event_action: "trigger",
             payload: Some(Payload {
-                summary: filled(&call.summary, SUMMARY),
+                summary: summary(call),
                 source: filled(&call.source, FIELD),
                 severity: "critical",
                 component: filled(&call.component, FIELD),
@@ -205,13 +253,24 @@ impl Pager for PagerDuty {
             client: Some("lastgood"),
             client_url: link,
             links: link.map(|href| Link { href, text: "Act in the incident thread" }).into_iter().collect(),
-            ..self.resolution(&call.key)
+            ..self.event("trigger", &call.key)
         };
         self.send(&event).await
     }
 
+    async fn acknowledge(&self, key: &str) -> Result<(), Fault> {
+        self.send(&self.event("acknowledge", key)).await
+    }
+
     async fn resolve(&self, key: &str) -> Result<(), Fault> {
-        self.send(&self.resolution(key)).await
+        self.send(&self.event("resolve", key)).await
+    }
+
+    async fn keys_of(&self, incident: &str) -> Result<Option<Vec<String>>, Fault> {
+        match &self.rest {
+            Some(rest) => rest.alert_keys(incident).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Sends a `resolve` for a key that is never triggered: documented to be dropped, so it rings nobody, but only a
@@ -226,7 +285,7 @@ impl Pager for PagerDuty {
             return vec![Check::bad(shape, seen, advice)];
         }
         let what = format!("pagerduty {}: send events", self.url);
-        vec![match self.resolve("lastgood-check-never-triggered").await {
+        let mut checks = vec![match self.resolve("lastgood-check-never-triggered").await {
             Ok(()) => Check::good(what, "accepted the resolve of a key that never rang: nobody was called"),
             Err(fault @ Fault::Invalid(_)) => {
                 let advice =
@@ -239,7 +298,11 @@ impl Pager for PagerDuty {
                 Check::bad(what, fault.to_string(), advice)
             }
             Err(fault) => Check::bad(what, fault.to_string(), "does a proxy on the way want credentials?"),
-        }]
+        }];
+        if let Some(rest) = &self.rest {
+            checks.extend(rest.check_service(&self.routing_key).await);
+        }
+        checks
     }
 }
 

@@ -61,8 +61,15 @@ pub struct Happened {
     /// The event's own id: the same on every delivery of it.
     pub id: String,
     pub what: What,
-    /// The `dedup_key` that was sent; absent for incidents that nobody opened through the Events API.
+    /// When, as PagerDuty writes it (RFC 3339).
+    pub at: Option<String>,
+    /// PagerDuty's id of the incident.
+    pub incident: Option<String>,
+    /// The `dedup_key` that was sent; absent for incidents that nobody opened through the Events API, and in some accounts
+    /// for all.
     pub key: Option<String>,
+    /// The summary of the incident's first alert, unless somebody changed it.
+    pub title: Option<String>,
     /// Who did it, when PagerDuty says: `Tenex Engineer`.
     pub agent: Option<Agent>,
 }
@@ -91,6 +98,7 @@ struct Delivery {
 struct Event {
     id: String,
     event_type: String,
+    occurred_at: Option<String>,
     agent: Option<Reference>,
     #[serde(default)]
     data: serde_json::Value,
@@ -118,13 +126,14 @@ pub fn parse(body: &[u8]) -> Result<Option<Happened>, Rejected> {
         "incident.resolved" => What::Resolved,
         _ => return Ok(None),
     };
-    let key = event.data.get("incident_key").and_then(serde_json::Value::as_str).map(str::to_owned);
+    let text = |name: &str| event.data.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let (incident, key, title) = (text("id"), text("incident_key"), text("title"));
     let agent = event.agent.map(|agent| Agent {
         name: agent.summary.unwrap_or_else(|| agent.id.clone()),
         id: agent.id,
         person: agent.kind == "user_reference",
     });
-    Ok(Some(Happened { id: event.id, what, key, agent }))
+    Ok(Some(Happened { id: event.id, what, at: event.occurred_at, incident, key, title, agent }))
 }
 
 #[cfg(test)]
@@ -175,6 +184,12 @@ mod tests {
         let resolved = br#"{"event":{"id":"E2","event_type":"incident.resolved","agent":null,"data":{}}}"#;
         let happened = parse(resolved).unwrap().unwrap();
         assert_eq!((happened.what, happened.key, happened.agent), (What::Resolved, None, None));
+        assert_eq!((happened.incident, happened.title), (None, None));
+        let keyless = br#"{"event":{"id":"E4","event_type":"incident.acknowledged","agent":null,
+            "data":{"id":"PGR0VU2","incident_key":null,"title":"checkout [lg-7f3k9q2x4mhd]"}}}"#;
+        let happened = parse(keyless).unwrap().unwrap();
+        assert_eq!((happened.key, happened.incident.as_deref()), (None, Some("PGR0VU2")));
+        assert_eq!(happened.title.as_deref(), Some("checkout [lg-7f3k9q2x4mhd]"));
         assert_eq!(parse(br#"{"event":{"id":"E3","event_type":"service.updated","agent":null}}"#), Ok(None));
         assert!(parse(b"{}").is_err());
     }

@@ -228,7 +228,8 @@ impl Section for Caller {
 
     fn secrets(&self) -> Vec<(&'static str, &Source)> {
         let Self::Pagerduty(config) = self;
-        vec![("routing_key", &config.routing_key)]
+        let token = config.api_token.iter().map(|source| ("api_token", source));
+        std::iter::once(("routing_key", &config.routing_key)).chain(token).collect()
     }
 }
 

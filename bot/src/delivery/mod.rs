@@ -12,6 +12,7 @@ use lastgood_adapters::chat::Chat;
 use tokio::{sync::watch, task::JoinSet};
 
 pub use project::Scene;
+pub(crate) use project::nonce;
 pub use together::announce;
 
 use crate::{

@@ -197,6 +197,6 @@ fn truce_post(scene: &Scene) -> Option<(String, Post)> {
 }
 
 /// Names one try to send one message, so that a platform can recognise a repetition.
-pub(super) fn nonce() -> String {
+pub(crate) fn nonce() -> String {
     format!("{:016x}", rand::rng().random::<u64>())
 }

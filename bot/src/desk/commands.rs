@@ -188,7 +188,11 @@ impl Desk {
     }
 
     /// The run of a service, or the only one of this thread or room.
-    async fn meant(&self, incoming: &Incoming, service: Option<&str>) -> Result<Scene, StoreError> {
+    pub(super) async fn meant(
+        &self,
+        incoming: &Incoming,
+        service: Option<&str>,
+    ) -> Result<Scene, StoreError> {
         if let Some(service) = service {
             let service = self.engine.service(service)?;
             let none = || StoreError::NotFound(format!("no rollback of {} is running", service.id));

@@ -7,14 +7,16 @@ use lastgood_adapters::chat::{Chat, Inbox as _, Kept};
 use lastgood_core::Millis;
 use tokio::sync::watch;
 
-use super::Desk;
+use super::{Desk, given_up::GivenUp};
 use crate::store::{Result, deliveries, write};
 
 /// Whoever kept it has this long, in milliseconds: longer than looking up a group takes, short enough for somebody who
 /// waits.
 const WORKED_OFF_WITHIN: Millis = 20_000;
-/// Twice as long after each; then it is given up, with an error in the log.
+/// Twice as long after each; then it is given up, and whoever did it is told.
 const ATTEMPTS: i64 = 5;
+/// That is tried as often again.
+const TELLS: i64 = 5;
 const POLL: Duration = Duration::from_secs(2);
 
 impl Desk {
@@ -44,7 +46,7 @@ impl Desk {
         }
     }
 
-    async fn hand_out(self: &Arc<Self>, chat: &Arc<dyn Chat>) -> Result<()> {
+    pub(super) async fn hand_out(self: &Arc<Self>, chat: &Arc<dyn Chat>) -> Result<()> {
         let now = self.engine.now();
         for open in deliveries::open(self.engine.store.reader(), &self.platform, now).await? {
             let next = now + (WORKED_OFF_WITHIN << open.attempts.clamp(0, 10));
@@ -55,7 +57,14 @@ impl Desk {
             let delivery = &open.delivery;
             if open.attempts >= ATTEMPTS {
                 tracing::error!(platform = self.platform, delivery, "given up: it could not be worked off");
-                self.done(delivery).await;
+                if open.attempts >= ATTEMPTS + TELLS {
+                    tracing::error!(platform = self.platform, delivery, "nor could that be told");
+                    self.done(delivery).await;
+                    continue;
+                }
+                let given_up = GivenUp { desk: self.clone(), tries: ATTEMPTS };
+                let kept = Kept { delivery: open.delivery, body: open.body };
+                chat.resume(kept, Arc::new(given_up)).await;
                 continue;
             }
             tracing::warn!(

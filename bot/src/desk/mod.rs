@@ -3,6 +3,7 @@
 
 mod alerts;
 mod commands;
+mod given_up;
 mod heard;
 mod kept;
 mod overview;

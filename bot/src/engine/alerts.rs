@@ -1,7 +1,9 @@
 //! Alerts in: one thread per incident; repetitions are a count, not noise; resolved is said, and proves nothing.
 
+use std::collections::BTreeSet;
+
 use crate::store::write;
-use lastgood_core::{At, ServiceId, ThreadId};
+use lastgood_core::{At, ServiceId, ThreadId, rollback::Rollback};
 
 use super::{Engine, batch::Batch};
 use crate::{
@@ -114,6 +116,32 @@ impl Engine {
         let services = store::alerts::alerting_since(self.store.reader(), self.now() - TOGETHER).await?;
         Ok((services.len() > MANY).then_some(services))
     }
+
+    /// Services whose alerts began together with those of this run, itself included, when they are so many that a shared
+    /// cause is likely; else none.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub(super) async fn alerting_with(&self, run: &Rollback) -> Result<BTreeSet<ServiceId>> {
+        let db = self.store.reader();
+        let own = store::alerts::firing_in(db, run.thread).await?;
+        let (Some(first), Some(last)) = (own.iter().min(), own.iter().max()) else {
+            return Ok(BTreeSet::new());
+        };
+        let all = store::alerts::firing_between(db, first - TOGETHER, last + TOGETHER).await?;
+        Ok(together(&own, &all))
+    }
+}
+
+/// Who alerts within one span of [`TOGETHER`] that has one of our own times in it, if that are many.
+fn together(own: &[At], all: &[(ServiceId, At)]) -> BTreeSet<ServiceId> {
+    let spans = all.iter().map(|(_, at)| *at).collect::<BTreeSet<_>>();
+    let ours = spans.into_iter().filter(|from| own.iter().any(|at| (*from..=from + TOGETHER).contains(at)));
+    let within = |from: At| {
+        let inside = all.iter().filter(move |(_, at)| (from..=from + TOGETHER).contains(at));
+        inside.map(|(service, _)| service.clone()).collect::<BTreeSet<_>>()
+    };
+    ours.map(within).filter(|services| services.len() > MANY).flatten().collect()
 }
 
 /// A thread answers the message that it was opened for: those that only join it go on elsewhere.
@@ -140,5 +168,35 @@ pub(super) fn as_fired<'a>(service: &'a Service, alert: &'a Alert, thread: Optio
         thread,
         heard: alert.heard.as_deref(),
         names: &alert.names,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(own: &[At], all: &[(&str, At)]) -> String {
+        let all: Vec<_> = all.iter().map(|(name, at)| (ServiceId::from(*name), *at)).collect();
+        together(own, &all).iter().map(|id| id.0.clone()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn many_that_begin_within_two_minutes_are_together_whoever_is_asked() {
+        let all = [("a", 0), ("b", 60_000), ("c", 90_000), ("d", 120_000)];
+        for (_, at) in all {
+            assert_eq!(names(&[at], &all), "a b c d");
+        }
+    }
+
+    #[test]
+    fn few_or_far_apart_are_not() {
+        assert_eq!(names(&[0], &[("a", 0), ("b", 1), ("c", 2)]), "");
+        assert_eq!(names(&[0], &[("a", 0), ("a", 1), ("b", 1), ("c", 2)]), "");
+        assert_eq!(names(&[0], &[("a", 0), ("b", 60_000), ("c", 90_000), ("d", 120_001)]), "");
+        // Four others, a while later.
+        assert_eq!(
+            names(&[0], &[("a", 0), ("b", 130_000), ("c", 130_000), ("d", 130_000), ("e", 130_000)]),
+            ""
+        );
     }
 }

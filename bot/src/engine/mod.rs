@@ -16,6 +16,7 @@ mod images;
 pub mod incidents;
 pub mod inventory;
 mod lease;
+mod pages;
 pub mod pauses;
 pub mod propose;
 mod truces;

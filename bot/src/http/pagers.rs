@@ -7,14 +7,20 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
 };
-use lastgood_adapters::pager::pagerduty_webhook::{self, Agent, Happened, Rejected, SIGNATURE_HEADER, What};
-use lastgood_core::{Actor, At, RollbackId, rollback::Standing};
+use lastgood_adapters::pager::{
+    pagerduty_webhook::{self, Happened, Rejected, SIGNATURE_HEADER, What},
+    tag_in,
+};
+use lastgood_core::{
+    Actor, At, RollbackId,
+    rollback::{Rollback, Standing},
+};
 use serde_json::{Value, json};
 
 use super::{Problem, body};
 use crate::{
     app::App,
-    engine::acts::{Act, Delivery},
+    engine::acts::{Act, Answered, Delivery},
     store,
 };
 
@@ -46,40 +52,145 @@ pub async fn webhook(
     }
 }
 
+/// Calls that a page stands for: a run, and the first call for its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Calls {
+    rollback: RollbackId,
+    escalation: u32,
+}
+
 async fn acknowledge(app: &App, pager: &str, happened: &Happened) -> Noted {
-    let Some(key) = happened.key.as_deref().and_then(Key::parse) else {
-        return note("not a page of lastgood");
+    // Our own acknowledgements come back, too, and automation acknowledges without anybody having looked.
+    let Some(agent) = happened.agent.as_ref().filter(|agent| agent.person) else {
+        return note("no person acknowledged it: lastgood goes on calling");
     };
-    let saved = store::rollbacks::get(app.engine.store.reader(), key.rollback).await?;
+    let calls = match named(app, happened).await? {
+        Named::Ours(calls) => calls,
+        Named::Another => return note("a page of another lastgood"),
+        Named::Unknown => match asked_for(app, pager, happened).await? {
+            Some(calls) => calls,
+            None => return note("not a page of lastgood"),
+        },
+    };
+    let by = Actor::new(format!("pagerduty:{}", agent.id), agent.name.clone());
+    let mut said = "that page does not ring any more".to_owned();
+    let mut came = false;
+    for calls in calls {
+        match come_to(app, pager, happened, calls, &by).await? {
+            Some(Ok(())) => came = true,
+            Some(Err(why)) => said = why,
+            None => {}
+        }
+    }
+    note(if came { "acknowledged" } else { &said })
+}
+
+/// None: the run rings no more, or for something newer.
+async fn come_to(
+    app: &App,
+    pager: &str,
+    happened: &Happened,
+    calls: Calls,
+    by: &Actor,
+) -> Result<Option<Answered>, Problem> {
+    let saved = store::rollbacks::get(app.engine.store.reader(), calls.rollback).await?;
+    let Some(saved) = saved.filter(|saved| counts(&saved.state, calls, happened)) else { return Ok(None) };
+    // One delivery may be about several runs, and is answered for each.
+    let id = format!("{}/{}", happened.id, calls.rollback);
+    let delivery = Delivery { source: format!("pagerduty/{pager}"), id };
+    let (act, standing) = (Act::Acknowledge, Standing::default());
+    let taken = app.engine.act(calls.rollback, saved.state.revision, &act, by, &standing, &delivery).await?;
+    Ok(Some(taken))
+}
+
+/// Whoever came to any call of a run came to the run, but not to a reason that it rings for only since then: deliveries may
+/// come days late.
+fn counts(run: &Rollback, calls: Calls, happened: &Happened) -> bool {
+    let Some(ringing) = run.ringing().filter(|_| run.active()) else { return false };
+    let called = run.pages.iter().any(|page| page.first() == calls.escalation);
+    let newest = ringing.first();
+    let since = run.pages.iter().find(|page| page.escalation == newest).map_or(ringing.at, |page| page.at);
+    let at = happened.at.as_deref().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    called && (newest == calls.escalation || at.is_none_or(|at| at.as_millisecond() >= since))
+}
+
+enum Named {
+    Ours(Vec<Calls>),
+    /// It looks like ours.
+    Another,
+    Unknown,
+}
+
+/// What the delivery itself says: the page's key or, where PagerDuty keeps that to itself, the tag in its title.
+async fn named(app: &App, happened: &Happened) -> Result<Named, Problem> {
+    let tag = happened.title.as_deref().and_then(tag_in);
+    let mut another = false;
+    for name in happened.key.as_deref().into_iter().chain(tag) {
+        match by_name(app, name).await? {
+            Named::Unknown => {}
+            Named::Another => another = true,
+            ours @ Named::Ours(_) => return Ok(ours),
+        }
+    }
+    Ok(if another { Named::Another } else { Named::Unknown })
+}
+
+async fn by_name(app: &App, name: &str) -> Result<Named, Problem> {
+    let db = app.engine.store.reader();
+    let (mut calls, mut known) = (vec![], false);
+    for page in store::pages::named(db, name).await? {
+        let members = store::pages::members(db, &page).await?.into_iter().filter(|member| !member.ended);
+        calls.extend(members.map(|m| Calls { rollback: m.rollback, escalation: m.escalation }));
+        known = true;
+    }
+    if known {
+        return Ok(Named::Ours(calls));
+    }
+    // An earlier build kept no pages: its keys say all.
+    let Some(key) = Key::parse(name) else { return Ok(Named::Unknown) };
+    let saved = store::rollbacks::get(db, key.rollback).await?;
     // Several installations may share a pager, and see each other's pages.
     let ours = |saved: &store::rollbacks::Saved| {
         saved.state.service.0 == key.service && saved.state.opened_at == key.opened_at
     };
-    let Some(saved) = saved.filter(ours) else { return note("a page of another lastgood") };
-    if saved.state.ringing().is_none_or(|page| page.escalation != key.escalation) {
-        return note("that page does not ring any more");
+    Ok(match saved.filter(ours) {
+        Some(_) => Named::Ours(vec![Calls { rollback: key.rollback, escalation: key.escalation }]),
+        None => Named::Another,
+    })
+}
+
+/// What PagerDuty has put into the incident, where it can be asked: a service that groups alerts opens an incident for the
+/// first of them only.
+async fn asked_for(app: &App, pager: &str, happened: &Happened) -> Result<Option<Vec<Calls>>, Problem> {
+    let port = app.services.iter().flat_map(|service| &service.pagers).find(|(name, _)| name == pager);
+    let (Some((_, port)), Some(incident)) = (port, happened.incident.as_deref()) else { return Ok(None) };
+    let keys = match port.keys_of(incident).await {
+        Ok(Some(keys)) => keys,
+        Ok(None) => return Ok(None),
+        Err(fault) if fault.passes() => {
+            let detail =
+                format!("whether {incident} is a page of lastgood can't be asked now: {fault}; try again");
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+        }
+        Err(fault) => {
+            tracing::error!(%fault, pager, incident, "an acknowledged incident's alerts can't be read");
+            return Ok(None);
+        }
+    };
+    let mut all = vec![];
+    for key in keys {
+        if let Named::Ours(calls) = by_name(app, &key).await? {
+            all.extend(calls);
+        }
     }
-    let by = actor(happened.agent.as_ref());
-    let delivery = Delivery { source: format!("pagerduty/{pager}"), id: happened.id.clone() };
-    let (act, standing) = (Act::Acknowledge, Standing::default());
-    match app.engine.act(key.rollback, saved.state.revision, &act, &by, &standing, &delivery).await? {
-        Ok(()) => note("acknowledged"),
-        Err(why) => note(&why),
-    }
+    Ok(Some(all).filter(|all| !all.is_empty()))
 }
 
 fn note(text: &str) -> Noted {
     Ok(Json(json!({ "note": text })))
 }
 
-fn actor(agent: Option<&Agent>) -> Actor {
-    match agent {
-        Some(agent) => Actor::new(format!("pagerduty:{}", agent.id), agent.name.clone()),
-        None => Actor::new("pagerduty:unknown", "somebody in PagerDuty"),
-    }
-}
-
-/// `lastgood/SERVICE/RB-n/OPENED/CALL`, as pages are keyed.
+/// `lastgood/SERVICE/RB-n/OPENED/CALL`, as a run's own page is keyed.
 #[derive(Debug, PartialEq, Eq)]
 struct Key {
     service: String,

@@ -30,7 +30,7 @@ mod words;
 
 use crate::store::truces::Truce;
 use lastgood_core::{
-    Actor, At, IncidentId,
+    Actor, At, IncidentId, RollbackId,
     card::{Card, Colour},
     rollback::Rollback,
     verdict::Observation,
@@ -98,6 +98,18 @@ pub fn incident_closed(incident: Incident, by: &Actor, not_the_release: bool) ->
 /// The private answer to a click or a command that changed nothing.
 pub fn refusal(text: &str) -> Card {
     words::fit(Card::new(Colour::Warning, "Nothing was changed").line(words::foreign(text)))
+}
+
+/// In the thread: something that a person did could not be worked off, and was told to them.
+pub fn given_up(what: &str, by: &Actor, run: Option<RollbackId>, tries: i64) -> Card {
+    let whose = run.map(|run| format!("{run}: ")).unwrap_or_default();
+    let card = Card::new(Colour::Warning, format!("{whose}something was not carried out"));
+    words::fit(card.line(line![
+        words::foreign(what),
+        ", which ",
+        words::who(by),
+        format!(" asked for, failed {tries} times, and lastgood gave it up: nothing came of it. Press or say it again.")
+    ]))
 }
 
 /// A private answer.

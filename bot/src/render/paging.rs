@@ -59,6 +59,11 @@ pub fn paged(view: &View, escalation: u32) -> Option<Card> {
         let title = format!("{}: {} was paged{again}", run.id, plain(view, page));
         return Some(Card::new(Colour::Warning, title).line(line!["Because: ", foreign(&page.why)]));
     };
+    if let Some(by) = &page.acknowledged {
+        // Not that nobody could be called: nobody has to be.
+        let title = format!("{}: {} did not have to be called", run.id, plain(view, page));
+        return Some(Card::new(Colour::Neutral, title).line(line![who(by), " is on it."]));
+    }
     let title = format!("{}: {} could not be paged", run.id, plain(view, page));
     let card = Card::new(Colour::Bad, title).line(line![name(), ": ", foreign(failure)]);
     let next = run.pages.last().filter(|last| last.escalation > escalation && last.delivered.is_none());

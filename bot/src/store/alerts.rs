@@ -167,6 +167,28 @@ pub struct Open {
 
 type OpenRow = (String, i64, String, String, Option<i64>);
 
+/// When the alerts of a thread that still fire first arrived.
+///
+/// # Errors
+/// As the database says.
+pub async fn firing_in(db: &AnyPool, thread: ThreadId) -> Result<Vec<At>> {
+    let sql = "SELECT DISTINCT received_at FROM alerts WHERE thread = $1 AND status = 'firing' \
+               ORDER BY received_at DESC LIMIT 100";
+    let rows: Vec<(At,)> = sqlx::query_as(sql).bind(thread.0).fetch_all(db).await?;
+    Ok(rows.into_iter().map(|(at,)| at).collect())
+}
+
+/// Services whose alerts first arrived in a span of time and still fire, each with when. Not those that are to be ignored.
+///
+/// # Errors
+/// As the database says.
+pub async fn firing_between(db: &AnyPool, from: At, to: At) -> Result<Vec<(ServiceId, At)>> {
+    let sql = "SELECT DISTINCT service, received_at FROM alerts \
+               WHERE received_at >= $1 AND received_at <= $2 AND status = 'firing' AND thread IS NOT NULL";
+    let rows: Vec<(String, At)> = sqlx::query_as(sql).bind(from).bind(to).fetch_all(db).await?;
+    Ok(rows.into_iter().map(|(service, at)| (ServiceId(service), at)).collect())
+}
+
 impl Tx {
     /// Alerts of a service that fire, or fell silent.
     ///

@@ -20,6 +20,7 @@ pub mod heard;
 pub mod incidents;
 pub mod manifests;
 pub mod messages;
+pub mod pages;
 pub mod pauses;
 pub mod releases;
 pub mod replicas;

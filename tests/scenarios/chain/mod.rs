@@ -7,6 +7,7 @@ mod broken;
 mod images;
 mod meanwhile;
 pub mod outside;
+mod paging;
 mod people;
 mod pods;
 mod pools;

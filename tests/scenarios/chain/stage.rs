@@ -45,6 +45,8 @@ pub struct Wishes {
     pub bake: Option<String>,
     /// Pools without a version endpoint.
     pub blind: &'static [&'static str],
+    /// Lines of `[pagers.oncall]`.
+    pub pager: String,
 }
 
 impl Stage {
@@ -144,6 +146,7 @@ tokens = [
 kind = 'pagerduty'
 url = '{pagerduty}'
 routing_key = {routing}
+{pager}
 [services.checkout]
 environment = 'production'
 room = 'terminal:incidents'
@@ -170,6 +173,7 @@ bake = '{bake}'
             } else {
                 "200ms"
             }),
+            pager = wishes.pager,
             service = wishes.service,
             more = wishes.more,
             traffic = wishes.traffic.as_ref().unwrap_or(&switch),

@@ -21,6 +21,7 @@ use lastgood_core::{
 };
 use lastgood_tests::{
     database::{Database, Kind, fresh, prepared},
+    process::poll,
     shop::artifact,
     standin::chat::Platform,
 };
@@ -48,6 +49,7 @@ pub struct Setting {
 struct Told {
     alert: bool,
     approve: Click,
+    acknowledge: Click,
     hand_over: Click,
 }
 
@@ -203,6 +205,9 @@ impl Setting {
                 threads.iter().any(|thread| thread.saying("was paged").is_some()).then_some(())
             };
             self.chat.wait_until("the page", paged).await;
+            self.click(".acknowledge", |told| &mut told.acknowledge).await;
+            let came = || self.world.rings().iter().all(|ring| ring.acknowledged).then_some(());
+            poll("the pager to hear that somebody came", Duration::from_secs(30), came).await;
             self.click(".hand-over", |told| &mut told.hand_over).await;
         }
         quiet(&life.engine).await;

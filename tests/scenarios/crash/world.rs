@@ -40,6 +40,7 @@ struct State {
     shares: Shares,
     shifts: u32,
     rings: Vec<Ring>,
+    summaries: Vec<String>,
 }
 
 /// One incident at the pager: a telephone that rang.
@@ -47,6 +48,7 @@ struct State {
 pub struct Ring {
     pub key: String,
     pub open: bool,
+    pub acknowledged: bool,
 }
 
 pub fn shares(blue: u8) -> Shares {
@@ -55,7 +57,7 @@ pub fn shares(blue: u8) -> Shares {
 
 impl World {
     pub fn new(cures: bool) -> Arc<Self> {
-        let state = Mutex::new(State { shares: shares(0), shifts: 0, rings: vec![] });
+        let state = Mutex::new(State { shares: shares(0), shifts: 0, rings: vec![], summaries: vec![] });
         Arc::new(Self { state, cures, begun: watch::Sender::default(), held: watch::Sender::default() })
     }
 
@@ -70,6 +72,11 @@ impl World {
 
     pub fn rings(&self) -> Vec<Ring> {
         self.state.lock().unwrap().rings.clone()
+    }
+
+    /// What the pager showed for every call that it took.
+    pub fn summaries(&self) -> Vec<String> {
+        self.state.lock().unwrap().summaries.clone()
     }
 
     /// From now on this call waits before it does anything ("": none does).
@@ -218,13 +225,26 @@ impl Version for Runs {
 impl Pager for Reach {
     async fn page(&self, call: &Call) -> Result<(), Fault> {
         let ring = async {
+            self.world.pass("page").await;
             let mut state = self.world.state.lock().unwrap();
+            state.summaries.push(call.summary.clone());
             if !state.rings.iter().any(|ring| ring.open && ring.key == call.key) {
-                state.rings.push(Ring { key: call.key.clone(), open: true });
+                state.rings.push(Ring { key: call.key.clone(), open: true, acknowledged: false });
             }
             Ok(())
         };
         self.steps.call("page", ring).await
+    }
+
+    async fn acknowledge(&self, key: &str) -> Result<(), Fault> {
+        let acknowledge = async {
+            self.world.pass("acknowledge").await;
+            let mut state = self.world.state.lock().unwrap();
+            let open = state.rings.iter_mut().filter(|ring| ring.open && ring.key == key);
+            open.for_each(|ring| ring.acknowledged = true);
+            Ok(())
+        };
+        self.steps.call("acknowledge", acknowledge).await
     }
 
     async fn resolve(&self, key: &str) -> Result<(), Fault> {

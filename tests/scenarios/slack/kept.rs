@@ -59,6 +59,53 @@ async fn what_was_acknowledged_is_worked_off_by_the_next_process() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_worked_off_is_told_to_whoever_asked_and_in_the_thread() {
+    let world = World::small("").await;
+    world.broken().await;
+    world.slack.slash(&world.eve, ROOM, "/rollback checkout").await.private();
+    world.slack.offers("Roll back to v2.4.0").await;
+    let store = world.bot.app.engine.store.clone();
+    let now = world.bot.app.engine.now();
+    let body = |trigger: &str| {
+        let body = json!({ "command": "/rollback", "text": "stop checkout", "user_id": world.ana.id, "user_name": "ana",
+            "channel_id": world.slack.id_of(ROOM), "trigger_id": trigger });
+        json!({ "kind": "slash_commands", "body": body }).to_string()
+    };
+    // Five tries were made in vain; one of the two had been carried out, and only that it was done could not be noted.
+    let mut tx = store.begin().await.unwrap();
+    let put = async {
+        for trigger in ["2.1", "2.2"] {
+            tx.keep_delivery("slack", trigger, &body(trigger), now, now).await?;
+        }
+        tx.keep_inbox("slack", "2.2", "stop", "RB-9 had ended", now).await?;
+        sqlx::query("UPDATE deliveries SET attempts = 5 WHERE done = 0").execute(tx.conn()).await?;
+        Ok(())
+    }
+    .await;
+    store.end(tx, put, 1).await.unwrap();
+    let told = world.slack.whispered(&world.ana, "could not be carried out").await;
+    assert!(told.contains("“rollback stop checkout”") && told.contains("press or say it again"), "{told}");
+    let told = world.slack.whispered(&world.ana, "RB-9 had ended").await;
+    assert!(!told.contains("could not be carried out"), "{told}");
+    world.slack.reads("something was not carried out").await;
+    // It was not done, and whoever is at it still does not do it any more.
+    assert!(world.run(1).await.active());
+    lastgood_tests::process::poll_async("it to be set aside", Duration::from_secs(10), || async {
+        let sql = "SELECT COUNT(*) FROM deliveries WHERE done = 0";
+        let open: i64 = sqlx::query_scalar(sql).fetch_one(store.reader()).await.unwrap();
+        (open == 0).then_some(())
+    })
+    .await;
+    let mut tx = store.begin().await.unwrap();
+    let answer = tx.answered("slack", "2.1").await;
+    let answer = store.end(tx, answer, 1).await.unwrap().unwrap();
+    assert!(answer.is_some_and(|text| text.contains("gave up")));
+    world.fills(&world.ana, "Reject", &[]).await;
+    world.run_ends(1, "rejected").await;
+    world.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_picture_comes_with_its_card() {
     let slack = Slack::start(&[ROOM]).await;
     let folder = tempfile::tempdir().unwrap();

@@ -42,7 +42,10 @@ pub enum Effect {
     ReadTraffic,
     /// Ring. Yields `Paged`.
     Page { escalation: u32, target: u32, why: String },
-    /// End a page. Yields nothing.
+    /// Tell the pager that somebody came, so that it calls nobody else. `escalation` is the first call for its reason. Yields
+    /// nothing.
+    AcknowledgePage { escalation: u32, target: u32 },
+    /// End a page. `escalation` is the first call for its reason. Yields nothing.
     ResolvePage { escalation: u32, target: u32 },
     /// Let those go on who were made to stand still for the run (GitOps). Asked for by a person, of a run that has ended. Yields
     /// nothing: what came of it is kept beside the thread.
@@ -62,6 +65,7 @@ impl Effect {
             Self::Observe { .. } => "observe",
             Self::ReadTraffic => "read_traffic",
             Self::Page { .. } => "page",
+            Self::AcknowledgePage { .. } => "acknowledge_page",
             Self::ResolvePage { .. } => "resolve_page",
             Self::Resume { .. } => "resume",
         }
@@ -69,11 +73,15 @@ impl Effect {
 
     /// The first version of the effects' bodies that has this kind: an older replica leaves it alone.
     pub fn version(&self) -> i64 {
-        if matches!(self, Self::Resume { .. }) { 3 } else { 2 }
+        match self {
+            Self::AcknowledgePage { .. } => 4,
+            Self::Resume { .. } => 3,
+            _ => 2,
+        }
     }
 
     /// Kinds that this build can run.
-    pub const KINDS: [&'static str; 12] = [
+    pub const KINDS: [&'static str; 13] = [
         "survey",
         "reread",
         "fetch",
@@ -84,13 +92,14 @@ impl Effect {
         "observe",
         "read_traffic",
         "page",
+        "acknowledge_page",
         "resolve_page",
         "resume",
     ];
 
     /// Pages go on while the work of a phase is called off.
     pub fn is_paging(&self) -> bool {
-        matches!(self, Self::Page { .. } | Self::ResolvePage { .. })
+        matches!(self, Self::Page { .. } | Self::AcknowledgePage { .. } | Self::ResolvePage { .. })
     }
 }
 

@@ -282,10 +282,13 @@ impl End {
     }
 }
 
-/// Calls to people outside the chat. Each call has a number of its own, so that a repeated one rings again.
+/// A call to people outside the chat. Each has a number of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     pub escalation: u32,
+    /// The first call for the same reason, if it is known: see [`Page::first`].
+    #[serde(default)]
+    pub(super) first: u32,
     /// Index into the configured pagers.
     pub target: u32,
     pub why: String,
@@ -293,6 +296,14 @@ pub struct Page {
     pub failure: Option<String>,
     pub acknowledged: Option<Actor>,
     pub at: At,
+}
+
+impl Page {
+    /// The number of the first call for the same reason. Calls that repeat it go to a pager as the same page.
+    pub fn first(&self) -> u32 {
+        // An earlier build made every call a page of its own.
+        if self.first == 0 { self.escalation } else { self.first }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

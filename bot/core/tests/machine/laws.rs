@@ -319,7 +319,7 @@ pub fn time_leads_somewhere(world: &World) {
 
 fn pages_are_resolved(taken: &Taken) {
     for page in &taken.step.state.pages {
-        let resolve = Effect::ResolvePage { escalation: page.escalation, target: page.target };
+        let resolve = Effect::ResolvePage { escalation: page.first(), target: page.target };
         assert!(taken.step.effects.iter().any(|r| r.effect == resolve), "page {} rings on", page.escalation);
     }
 }

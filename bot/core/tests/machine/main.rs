@@ -9,6 +9,7 @@ mod events;
 mod histories;
 mod kit;
 mod laws;
+mod paging;
 mod regressions;
 mod steps;
 mod story;

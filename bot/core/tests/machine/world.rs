@@ -213,7 +213,9 @@ impl World {
             Effect::Page { escalation, target, .. } => {
                 Event::Paged { escalation: *escalation, target: *target, failed: (!good).then(detail) }
             }
-            Effect::ResolvePage { .. } | Effect::Resume { .. } => return None,
+            Effect::AcknowledgePage { .. } | Effect::ResolvePage { .. } | Effect::Resume { .. } => {
+                return None;
+            }
         })
     }
 }

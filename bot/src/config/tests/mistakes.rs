@@ -440,6 +440,12 @@ fn server() {
         &end("[pagers.oncall]\nkind = \"pagerduty\"\nrouting_key = { env = \"LASTGOOD_TEST_UNSET\" }"),
         &["16:1: pagers.oncall.routing_key: environment variable LASTGOOD_TEST_UNSET is not set"],
     );
+    let lonely =
+        "kind = \"pagerduty\"\nrouting_key = { env = \"PATH\" }\napi_url = \"https://api.eu.pagerduty.com\"";
+    expect(
+        &end(&format!("[pagers.oncall]\n{lonely}")),
+        &["17:11: pagers.oncall.api_url: it is used with api_token only: set that, too, or leave this out"],
+    );
     expect(
         &end("[operators]\nana = \"slack:@sre\""),
         &["15:7: operators.ana: an operating-system user is one person, not a group"],

@@ -17,12 +17,18 @@ pub struct SilentPager {
 #[derive(Debug, Clone, Default)]
 struct Told {
     calls: Vec<Call>,
+    acknowledged: Vec<String>,
     resolved: Vec<String>,
 }
 
 impl SilentPager {
     pub fn calls(&self) -> Vec<Call> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).calls.clone()
+    }
+
+    /// Keys of pages that somebody came to.
+    pub fn acknowledged(&self) -> Vec<String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).acknowledged.clone()
     }
 
     /// Keys of pages that were ended.
@@ -37,6 +43,14 @@ impl Pager for SilentPager {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if !told.calls.iter().any(|earlier| earlier.key == call.key) {
             told.calls.push(call.clone());
+        }
+        Ok(())
+    }
+
+    async fn acknowledge(&self, key: &str) -> Result<(), Fault> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.acknowledged.iter().any(|earlier| earlier == key) {
+            told.acknowledged.push(key.to_owned());
         }
         Ok(())
     }

@@ -87,6 +87,7 @@ async fn attempt(engine: &Engine, claimed: &Claimed) -> Outcome {
         Effect::Observe { to, .. } => observe::observe(&job, to).await,
         Effect::ReadTraffic => shift::read_traffic(&job).await,
         Effect::Page { escalation, target, why } => page::page(&job, *escalation, *target, why).await,
+        Effect::AcknowledgePage { escalation, target } => page::acknowledge(&job, *escalation, *target).await,
         Effect::ResolvePage { escalation, target } => page::resolve(&job, *escalation, *target).await,
         Effect::Resume { anyway, by } => truce::resume(&job, *anyway, by).await,
     }

@@ -2,10 +2,14 @@ use lastgood_core::{Actor, RollbackId, rollback::Standing};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Answer, SENDER, Server, WEBHOOK, send};
+use super::{Answer, NOW, SENDER, Server, WEBHOOK, send};
 use crate::{
     engine::acts::{Act, Delivery},
-    store,
+    store::{
+        self,
+        pages::{Member, Page, State},
+        write,
+    },
 };
 
 const RUN: RollbackId = RollbackId(1);
@@ -104,4 +108,77 @@ async fn a_delivery_that_is_not_signed_is_not_believed() {
     assert!(state(&server).await.ringing().is_some());
     server.lose_the_store().await;
     deliver(&server, "oncall", WEBHOOK, &body).await.refused(503, "try again");
+}
+
+/// The run's page, as its effect writes it down.
+async fn written_down(server: &Server, key: &str) -> Page {
+    let page = Page {
+        pager: "oncall".into(),
+        key: key.to_owned(),
+        tag: "lg-7f3k9q2x4mhd".into(),
+        state: State::Open,
+        rung_at: 0,
+        rung_by: RUN,
+    };
+    let escalation = state(server).await.ringing().unwrap().first();
+    let member = Member { rollback: RUN, escalation, target: 0, service: "checkout".into(), ended: false };
+    write!(server.app.engine.store, |tx| {
+        tx.open_page(&page, NOW).await?;
+        tx.join_page(&page, &member).await
+    })
+    .unwrap();
+    page
+}
+
+#[tokio::test]
+async fn a_page_is_known_by_the_tag_in_its_title_where_there_is_no_key() {
+    let (server, key) = ringing().await;
+    written_down(&server, &key).await;
+    let mut body = event("E1", "incident.acknowledged", "");
+    body["event"]["data"] =
+        json!({ "id": "Q1", "incident_key": null, "title": "checkout [lg-7f3k9q2x4mhz]" });
+    let other = deliver(&server, "oncall", WEBHOOK, &body).await;
+    assert_eq!(other.json()["note"], "not a page of lastgood");
+    body["event"]["data"]["title"] = "[#12] checkout: it is down [lg-7f3k9q2x4mhd]".into();
+    let answer = deliver(&server, "oncall", WEBHOOK, &body).await;
+    assert_eq!((answer.status, &answer.json()["note"]), (200, &"acknowledged".into()));
+    assert!(state(&server).await.ringing().is_none());
+}
+
+#[tokio::test]
+async fn an_integration_that_acknowledges_is_no_person() {
+    let (server, key) = ringing().await;
+    let mut body = event("E1", "incident.acknowledged", &key);
+    let integration =
+        json!({ "id": "PINT", "summary": "Auto", "type": "events_api_v2_inbound_integration_reference" });
+    for agent in [integration, Value::Null] {
+        body["event"]["agent"] = agent;
+        let answer = deliver(&server, "oncall", WEBHOOK, &body).await;
+        assert!(answer.json()["note"].as_str().unwrap().contains("no person"), "{}", answer.text);
+    }
+    assert!(state(&server).await.ringing().is_some());
+}
+
+#[tokio::test]
+async fn an_acknowledgement_of_any_call_counts_but_not_one_from_before_a_newer_reason() {
+    let (server, key) = ringing().await;
+    let by = Actor::new("os:ana", "ana");
+    let act = async |id: &str, act: Act| {
+        let delivery = Delivery { source: "test".into(), id: id.to_owned() };
+        server.app.engine.act(RUN, 0, &act, &by, &Standing::default(), &delivery).await.unwrap().unwrap();
+    };
+    act("2", Act::Acknowledge).await;
+    act("3", Act::PageCommander).await;
+    assert_eq!(state(&server).await.pages.len(), 2);
+    let mut body = event("E1", "incident.acknowledged", &key);
+    // Kept back for a while: it is about the first call alone.
+    body["event"]["occurred_at"] = "2027-01-15T07:59:59Z".into();
+    let late = deliver(&server, "oncall", WEBHOOK, &body).await;
+    assert_eq!(late.json()["note"], "that page does not ring any more");
+    assert!(state(&server).await.ringing().is_some());
+    body["event"]["id"] = "E2".into();
+    body["event"]["occurred_at"] = "2027-01-15T08:00:01Z".into();
+    let answer = deliver(&server, "oncall", WEBHOOK, &body).await;
+    assert_eq!(answer.json()["note"], "acknowledged");
+    assert!(state(&server).await.ringing().is_none());
 }

@@ -28,7 +28,7 @@ impl Work {
             // As good as a pager that failed: the next one is tried.
             return self.paged(escalation, target, Some(detail));
         }
-        if matches!(effect, "page" | "resolve_page") {
+        if matches!(effect, "page" | "acknowledge_page" | "resolve_page") {
             self.state.warnings.push(format!("{effect} could not be run: {detail}"));
             return Ok(());
         }

@@ -362,9 +362,7 @@ impl Work {
         for timer in Timer::ALL {
             self.changes.push(Change::ClearTimer { timer });
         }
-        for page in self.state.pages.clone() {
-            self.ask(Effect::ResolvePage { escalation: page.escalation, target: page.target }, 0);
-        }
+        self.resolve_pages();
         self.state.ended_at = Some(self.at);
         self.changes.push(Change::Close);
     }

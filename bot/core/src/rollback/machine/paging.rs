@@ -1,5 +1,7 @@
 //! Calling people: who is called, how often, and what an acknowledgement does.
 
+use std::collections::BTreeSet;
+
 use super::{
     super::{
         effect::{Change, Effect, Timer},
@@ -14,30 +16,33 @@ use crate::Actor;
 const MAX_CALLS: usize = 12;
 
 impl Work {
-    /// Calls the first target. The incident opens at the first page, if it had not.
+    /// Calls the first target, for a new reason. The incident opens at the first page, if it had not.
     pub(super) fn ring(&mut self, why: &str) {
         self.open_incident();
-        self.call(0, why);
+        self.call(0, why, None);
     }
 
-    /// The same call once more, unless it was made in vain too often.
-    fn call_again(&mut self, target: u32, why: &str) {
-        let in_vain =
-            self.state.pages.iter().rev().take_while(|p| p.acknowledged.is_none() && p.why == why).count();
+    /// Calls once more for the same reason, unless that was done in vain too often.
+    fn call_again(&mut self, target: u32, page: &Page) {
+        let first = page.first();
+        let pages = self.state.pages.iter().rev();
+        let in_vain = pages.take_while(|p| p.acknowledged.is_none() && p.first() == first).count();
         if in_vain < MAX_CALLS {
-            self.call(target, why);
+            self.call(target, &page.why, Some(first));
         } else {
             self.state.warnings.push(format!("nobody answered {in_vain} calls; no more are made for this"));
         }
     }
 
-    fn call(&mut self, target: u32, why: &str) {
+    /// `first`: the call that this one repeats. Both go to the pager by one key.
+    fn call(&mut self, target: u32, why: &str, first: Option<u32>) {
         if self.state.policy.pagers == 0 {
             return;
         }
         let escalation = self.state.pages.last().map_or(1, |page| page.escalation + 1);
         self.state.pages.push(Page {
             escalation,
+            first: first.unwrap_or(escalation),
             target,
             why: why.to_owned(),
             delivered: None,
@@ -58,17 +63,20 @@ impl Work {
         };
         page.delivered = Some(failed.is_none());
         page.failure = failed.map(str::to_owned);
+        let page = page.clone();
         if ended {
-            // Rung too late: nobody needs to come any more.
-            if failed.is_none() {
-                self.ask(Effect::ResolvePage { escalation, target }, 0);
-            }
+            // Rung too late: nobody needs to come any more. Whoever failed may have rung all the same.
+            self.ask(Effect::ResolvePage { escalation: page.first(), target }, 0);
             return Ok(());
         }
-        let (why, current) =
-            (page.why.clone(), self.state.pages.last().is_some_and(|p| p.escalation == escalation));
+        if page.acknowledged.is_some() {
+            // Somebody came while it was being made: the pager heard of that before it heard of the call.
+            self.ask(Effect::AcknowledgePage { escalation: page.first(), target }, 0);
+            return Ok(());
+        }
+        let current = self.state.pages.last().is_some_and(|p| p.escalation == escalation);
         if failed.is_some() && current && !self.all_failed() {
-            self.call_again(self.after(target), &why);
+            self.call_again(self.after(target), &page);
         }
         // When every pager failed in a row, the next round begins with the Ack timer: trying at once, again and again, would
         // use up all calls within the outage that made them fail.
@@ -94,28 +102,38 @@ impl Work {
         let Some(page) = self.state.ringing().cloned() else { return Ok(()) };
         let repeated = self.state.pages.iter().rev().take_while(|p| p.target == page.target).count() >= 2;
         let target = if repeated { self.after(page.target) } else { page.target };
-        self.call_again(target, &page.why);
+        self.call_again(target, &page);
         Ok(())
     }
 
-    /// Whoever comes takes command.
+    /// Whoever comes takes command, to whichever of the calls they came: nobody else is called for any of them.
     pub(super) fn acknowledged(&mut self, by: &Actor) -> Taken {
         if !self.state.active() {
             return Err(self.illegal("there is nothing left to come for"));
         }
-        match self.state.pages.last_mut() {
-            None => Err(self.illegal("nobody was paged")),
-            Some(page) => {
-                if let Some(first) = &page.acknowledged {
-                    let text = format!("the page was acknowledged by {first} already");
-                    return Err(self.illegal(&text));
-                }
-                page.acknowledged = Some(by.clone());
-                self.state.commander = Some(by.clone());
-                self.changes.push(Change::ClearTimer { timer: Timer::Ack });
-                self.await_action();
-                Ok(())
-            }
+        let Some(last) = self.state.pages.last() else { return Err(self.illegal("nobody was paged")) };
+        if let Some(first) = &last.acknowledged {
+            let text = format!("the page was acknowledged by {first} already");
+            return Err(self.illegal(&text));
+        }
+        let mut came_to = vec![];
+        for page in self.state.pages.iter_mut().filter(|page| page.acknowledged.is_none()) {
+            page.acknowledged = Some(by.clone());
+            came_to.push(page.clone());
+        }
+        for (escalation, target) in keys(&came_to) {
+            self.ask(Effect::AcknowledgePage { escalation, target }, 0);
+        }
+        self.state.commander = Some(by.clone());
+        self.changes.push(Change::ClearTimer { timer: Timer::Ack });
+        self.await_action();
+        Ok(())
+    }
+
+    /// Ends every page of the run at its pager.
+    pub(super) fn resolve_pages(&mut self) {
+        for (escalation, target) in keys(&self.state.pages) {
+            self.ask(Effect::ResolvePage { escalation, target }, 0);
         }
     }
 
@@ -134,4 +152,9 @@ impl Work {
         self.ring(&format!("{by} asked for the incident commander"));
         Ok(())
     }
+}
+
+/// What pagers know pages by: repeated calls of one target are one page there.
+fn keys(pages: &[Page]) -> BTreeSet<(u32, u32)> {
+    pages.iter().map(|page| (page.first(), page.target)).collect()
 }
