@@ -61,7 +61,7 @@ impl Engine {
     /// `NotFound` for a service that is not declared, or as the store says.
     pub async fn alert(&self, alert: &Alert) -> Result<Taken> {
         let service = self.service(&alert.service.0)?;
-        let (at, owner) = (self.now(), self.owner());
+        let (at, owner) = (self.now(), self.owner_of(&service.id));
         let (taken, claimed) = write!(self.store, |tx| {
             tx.lock(&service.id).await?;
             if alert.firing {

@@ -10,15 +10,14 @@ use lastgood_core::{
         soak::{Span, longest_quiet},
     },
 };
-use sqlx::AnyPool;
 
-use crate::store::{self, Result};
+use crate::store::{self, Pool, Result};
 
 /// At most `limit` releases, newest first, and whether there may be more.
 ///
 /// # Errors
 /// As the store says.
-pub async fn history(db: &AnyPool, service: &ServiceId, now: At, limit: i64) -> Result<(Vec<Known>, bool)> {
+pub async fn history(db: &Pool, service: &ServiceId, now: At, limit: i64) -> Result<(Vec<Known>, bool)> {
     let releases = store::releases::newest(db, service, limit).await?;
     let more = i64::try_from(releases.len()).is_ok_and(|n| n == limit);
     let oldest = releases.last().map_or(0, |r| r.at);

@@ -37,7 +37,7 @@ impl Engine {
                 known.join(", ")
             )));
         }
-        let (at, owner) = (self.now(), self.owner());
+        let (at, owner) = (self.now(), self.owner_of(&service.id));
         let (recorded, claimed) = write!(self.store, |tx| {
             tx.lock(&service.id).await?;
             let (id, is_new) = tx.add_release(new, at).await?;

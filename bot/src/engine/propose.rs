@@ -2,7 +2,7 @@
 
 use crate::store::write;
 use lastgood_core::{
-    Actor, At, RollbackId, ThreadId,
+    Actor, At, RollbackId, ServiceId, ThreadId,
     rollback::{Alerting, Approval, Kind, Opening},
 };
 
@@ -48,7 +48,7 @@ impl Engine {
         delivery: Option<&Delivery>,
     ) -> Result<RollbackId> {
         let service = self.service(&ask.service)?;
-        let (at, owner) = (self.now(), self.owner());
+        let (at, owner) = (self.now(), self.owner_of(&service.id));
         let (id, claimed) = write!(self.store, |tx| {
             tx.lock(&service.id).await?;
             if let Some(before) = delivery::before(tx, delivery).await?.and_then(|id| id.parse().ok()) {
@@ -81,8 +81,9 @@ impl Engine {
         Ok(id)
     }
 
-    pub(super) fn owner(&self) -> Option<String> {
-        self.lease.owner()
+    /// Under which name effects of this service are claimed here; none while they may not be.
+    pub(super) fn owner_of(&self, service: &ServiceId) -> Option<String> {
+        self.lease.owner_of(service)
     }
 }
 

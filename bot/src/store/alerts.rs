@@ -1,9 +1,8 @@
 //! Threads and the alerts that belong to them.
 
 use lastgood_core::{At, Millis, ServiceId, ThreadId};
-use sqlx::AnyPool;
 
-use super::{Result, Tx, clean};
+use super::{Pool, Result, Tx, clean};
 
 /// Alerts of a service join its last thread for this long after the thread's end.
 pub const JOINS_WITHIN: Millis = 30 * 60_000;
@@ -42,7 +41,7 @@ pub struct Thread {
 
 /// # Errors
 /// As the database says.
-pub async fn thread(db: &AnyPool, id: ThreadId) -> Result<Option<Thread>> {
+pub async fn thread(db: &Pool, id: ThreadId) -> Result<Option<Thread>> {
     let sql = "SELECT service, opened_at, alerts, annotations FROM threads WHERE id = $1";
     let row: Option<(String, i64, i64, String)> = sqlx::query_as(sql).bind(id.0).fetch_optional(db).await?;
     Ok(row.map(|(service, opened_at, alerts, annotations)| Thread {
@@ -59,7 +58,7 @@ pub async fn thread(db: &AnyPool, id: ThreadId) -> Result<Option<Thread>> {
 ///
 /// # Errors
 /// As the database says.
-pub async fn firing_times(db: &AnyPool, service: &ServiceId, since: At) -> Result<Vec<(At, Option<At>)>> {
+pub async fn firing_times(db: &Pool, service: &ServiceId, since: At) -> Result<Vec<(At, Option<At>)>> {
     let sql = "SELECT starts_at, CASE WHEN ended_at IS NULL AND heard <> '' THEN last_at + $3 ELSE ended_at END \
                FROM alerts WHERE service = $1 AND status <> 'same' AND (ended_at IS NULL OR ended_at >= $2)";
     Ok(sqlx::query_as(sql)
@@ -74,7 +73,7 @@ pub async fn firing_times(db: &AnyPool, service: &ServiceId, since: At) -> Resul
 ///
 /// # Errors
 /// As the database says.
-pub async fn alerting_since(db: &AnyPool, since: At) -> Result<Vec<ServiceId>> {
+pub async fn alerting_since(db: &Pool, since: At) -> Result<Vec<ServiceId>> {
     let sql = "SELECT DISTINCT service FROM alerts WHERE received_at >= $1 AND status = 'firing'";
     let rows: Vec<(String,)> = sqlx::query_as(sql).bind(since).fetch_all(db).await?;
     let mut services: Vec<_> = rows.into_iter().map(|(service,)| ServiceId(service)).collect();
