@@ -3,12 +3,16 @@
 
 mod anchor;
 mod chat;
+mod clocks;
 mod hiccup;
 mod lease;
 pub mod life;
 mod load;
 mod matrix;
+mod own;
 pub mod steps;
 mod storage;
 pub mod story;
+mod turns;
+pub mod worker;
 pub mod world;
