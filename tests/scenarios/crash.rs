@@ -10,6 +10,7 @@ pub mod life;
 mod load;
 mod matrix;
 mod own;
+mod standby;
 pub mod steps;
 mod storage;
 pub mod story;
