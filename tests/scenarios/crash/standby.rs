@@ -1,7 +1,13 @@
 //! The database goes over to its standby, and with asynchronous replication forgets what was committed last. The bot reaches
 //! "the database" through one address, as behind a virtual one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use lastgood::{
     engine::acts::{Act, Delivery},
@@ -107,12 +113,12 @@ async fn a_failover_that_forgets_an_approved_shift_moves_nothing_by_itself() {
     assert_eq!(place.setting.world.shifts(), 1, "it moved traffic that nobody asked it to move");
 
     // Whoever is asked anew decides; what is read then is so now.
-    let mut seen = 0;
+    let seen = AtomicU32::new(0);
     poll_async("the run to end", LIMIT, async || {
         let run = active(engine, SERVICE).await;
         let Some(run) = run else { return Some(()) };
         if let Phase::Proposed { confirming } = run.phase {
-            seen += 1;
+            let seen = seen.fetch_add(1, Ordering::SeqCst);
             let act = Act::Approve { confirmed: confirming, reason: None };
             let standing = Standing { approver: true, ..Standing::default() };
             let delivery = Delivery { source: "test".into(), id: format!("again {seen}") };
