@@ -57,10 +57,9 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    pub fn new(mut engine: Engine, chats: Chats) -> Self {
-        engine.store = engine.store.on(Purpose::Delivery);
+    pub fn new(engine: Engine, chats: Chats) -> Self {
         engine.lease().tells();
-        Self { engine, chats }
+        Self { engine: engine.on(Purpose::Delivery), chats }
     }
 
     /// Works until `stop` turns true. Does nothing while another replica has this role.

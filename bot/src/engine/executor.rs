@@ -73,8 +73,7 @@ impl Executor {
         let mut committed = self.engine.store.committed();
         // Beside the work, which says there that it gets on: a heap of due work must not cost the lease. Ends with this future.
         let mut beats = JoinSet::new();
-        let engine = Engine { store: self.engine.store.on(Purpose::Lease), ..self.engine.clone() };
-        beats.spawn(keep_lease(engine));
+        beats.spawn(keep_lease(self.engine.on(Purpose::Lease)));
         let mut wake = Instant::now();
         loop {
             tokio::select! {
@@ -103,7 +102,7 @@ impl Executor {
 
     fn start(&mut self, effect: Claimed) {
         if let Some(held) = self.in_hand.take(&effect.id) {
-            let engine = self.engine.clone();
+            let engine = self.engine.on(Purpose::Effects);
             self.running.spawn(async move {
                 run_one(engine, effect).await;
                 drop(held);
@@ -120,6 +119,7 @@ impl Executor {
                 return Ok(POLL);
             }
             self.find_lost().await?;
+            self.engine.lease.turn();
             self.take_up().await
         };
         match worked.await {

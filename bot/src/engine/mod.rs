@@ -62,8 +62,13 @@ impl Engine {
         };
         let clock = followed.clone().map_or(clock, |followed| followed as SharedClock);
         let engine = Self { store, services, clock, followed, lease, claimed };
-        let executing = Self { store: engine.store.on(Purpose::Executor), ..engine.clone() };
+        let executing = engine.on(Purpose::Executor);
         (engine, Executor::new(executing, receiver))
+    }
+
+    /// The same engine, on the database's connections for this purpose.
+    pub(crate) fn on(&self, purpose: Purpose) -> Self {
+        Self { store: self.store.on(purpose), ..self.clone() }
     }
 
     /// Asks the database what time it is.

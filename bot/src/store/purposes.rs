@@ -18,8 +18,10 @@ use super::{
 pub enum Purpose {
     /// Webhooks, the API, people's clicks and commands.
     Doors,
-    /// Timers and effects.
+    /// The executor's loop: what is due.
     Executor,
+    /// The effects that it started: as many as there are, they don't hold up the loop.
+    Effects,
     /// That this process takes part.
     Lease,
     /// From committed events to messages.
@@ -27,14 +29,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [Self::Doors, Self::Executor, Self::Lease, Self::Delivery];
+    const ALL: [Self; 5] = [Self::Doors, Self::Executor, Self::Effects, Self::Lease, Self::Delivery];
 
     /// Connections on PostgreSQL, for reading and writing (one more listens); on SQLite, for reading.
     const fn connections(self) -> u32 {
         match self {
             Self::Doors => 8,
-            Self::Executor => 4,
-            Self::Lease => 1,
+            Self::Effects => 4,
+            Self::Executor | Self::Lease => 1,
             Self::Delivery => 3,
         }
     }
@@ -42,7 +44,7 @@ impl Purpose {
 
 /// All connections of a process.
 pub(super) struct Purposes {
-    readers: [Pool; 4],
+    readers: [Pool; 5],
     /// PostgreSQL writes on the same connections.
     writer: Option<Writer>,
 }
@@ -51,7 +53,7 @@ pub(super) struct Purposes {
 /// waits for more than one transaction of each other purpose.
 struct Writer {
     pool: Pool,
-    turns: [Arc<Semaphore>; 4],
+    turns: [Arc<Semaphore>; 5],
 }
 
 /// A connection to write on.
@@ -100,6 +102,6 @@ impl Purposes {
     }
 }
 
-fn readers(kind: Kind, options: &AnyConnectOptions) -> [Pool; 4] {
+fn readers(kind: Kind, options: &AnyConnectOptions) -> [Pool; 5] {
     Purpose::ALL.map(|purpose| Pool::new(kind, options.clone(), purpose.connections()))
 }

@@ -176,8 +176,8 @@ async fn what_can_not_be_drawn_keeps_no_other_thread_waiting() {
         for (from, name) in [(1, "gone"), (200, SERVICE)] {
             for id in from..from + 120 {
                 let run = format!(
-                    "INSERT INTO rollbacks (id, service, thread, active, phase, seq, state, blamed, opened_at) \
-                     VALUES ({id}, '{name}', 9000{id}, 0, 'ended', 1, '{{}}', 0, 1)"
+                    "INSERT INTO rollbacks (id, service, thread, active, phase, seq, state, blamed, opened_at, ended_at) \
+                     VALUES ({id}, '{name}', 9000{id}, 0, 'ended', 1, '{{}}', 0, 1, 2)"
                 );
                 change(&life.engine, &run).await;
                 let news = format!("INSERT INTO news (rollback, revision, told) VALUES ({id}, 1, 0)");

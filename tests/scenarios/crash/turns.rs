@@ -139,7 +139,7 @@ async fn a_flood_at_the_doors_keeps_neither_executor_nor_lease_waiting() {
                 store.end(tx, Ok(()), 1).await.unwrap();
             });
         }
-        for purpose in [Purpose::Executor, Purpose::Lease, Purpose::Delivery, Purpose::Executor] {
+        for purpose in [Purpose::Executor, Purpose::Effects, Purpose::Lease, Purpose::Delivery] {
             let store = store.on(purpose);
             let asked = async {
                 let mut tx = store.begin().await?;
