@@ -51,7 +51,7 @@ pub async fn run(context: &Context, asked: Rollback) -> Ended {
     // Nobody else's work: a command line ends when its person has seen enough.
     app.engine.lease().only(&app.engine.service(&asked.service)?.id);
     executor.join().await?;
-    if app.engine.lease().owner().is_none() {
+    if !app.engine.lease().executes() {
         super::note("a server is running on this database: it does the work, this terminal shows it");
     }
     let (stop, stopped) = watch::channel(false);
@@ -134,7 +134,7 @@ async fn open(engine: &Engine, asked: &Rollback, actor: &Actor) -> Result<Rollba
 }
 
 async fn settle(engine: &Engine, service: &ServiceId) {
-    if engine.lease().owner().is_none() {
+    if !engine.lease().executes() {
         return;
     }
     let mut committed = engine.store.committed();

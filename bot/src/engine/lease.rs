@@ -152,6 +152,11 @@ impl Lease {
         self.owner().filter(|_| self.services().contains(service))
     }
 
+    /// Whether there is any service whose work this process may do.
+    pub fn executes(&self) -> bool {
+        self.owner().is_some() && !self.services().is_empty()
+    }
+
     /// Whose work this process may do now.
     pub(super) fn services(&self) -> Vec<ServiceId> {
         let held = self.held();
@@ -270,9 +275,8 @@ impl Lease {
         held.locks.services.extend(gained);
         held.locks.delivery = held.locks.delivery.take().or(delivery).filter(|_| wants);
         held.delivers = held.locks.delivery.is_some();
-        if held.owner.is_none() && !held.locks.services.is_empty() {
-            held.owner = Some(owner);
-        }
+        // Also without any service: who may talk to the chats is another question.
+        held.owner = Some(owner);
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub async fn show(State(app): State<App>) -> ([(HeaderName, &'static str); 1], S
     }
     gauge(&mut text, "lastgood_database_up", "Whether the database answered.", "", answers);
     let lease = app.engine.lease();
-    let executes = i64::from(lease.owner().is_some());
+    let executes = i64::from(lease.executes());
     gauge(&mut text, "lastgood_executes", "Whether this process may run effects.", "", executes);
     let pulse = lease.pulse();
     let help = "Seconds since the executor last got through what is due.";

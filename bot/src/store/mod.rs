@@ -229,9 +229,17 @@ impl Store {
 
 /// Rolls back. A connection that does not even do that is given up, which comes to the same.
 async fn roll_back(mut tx: Tx, failed: Option<&sqlx::Error>) {
+    if failed.is_some_and(pool::is_end_of_connection) {
+        return tx.on.lent.give_back(failed);
+    }
     match within(sqlx::raw_sql("ROLLBACK").execute(tx.conn())).await {
         Ok(_) => tx.on.lent.give_back(failed),
-        Err(error) => tracing::debug!(%error, "rolling back; the connection is given up"),
+        Err(error) => {
+            tracing::debug!(%error, "rolling back; the connection is given up");
+            if pool::is_end_of_connection(&error) {
+                tx.on.lent.give_back(Some(&error));
+            }
+        }
     }
 }
 

@@ -237,6 +237,11 @@ fn blame(error: &Error) -> Blame {
     }
 }
 
+/// Whether nothing more can be asked on a connection that said this.
+pub(super) fn is_end_of_connection(error: &Error) -> bool {
+    !matches!(blame(error), Blame::Nobody)
+}
+
 /// The limit was reached.
 pub(super) fn no_answer() -> Error {
     Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within the limit"))
