@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use super::Problem;
-use crate::app::App;
+use crate::{app::App, store::Purpose};
 
 /// The process answers, and its executor's loop comes round, whatever it can do then. A process whose loop does not is to be
 /// started anew; one whose database is away is not.
@@ -34,7 +34,8 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
             beaten.as_secs()
         )));
     }
-    app.engine.store.ping().await?;
+    // Not behind a flood at the doors: this server is well, and can be sent more.
+    app.engine.store.on(Purpose::Lease).ping().await?;
     let beaten = pulse.beaten.map(|beaten| beaten.as_secs_f64());
     let executor =
         json!({ "turned_seconds_ago": pulse.turned.as_secs_f64(), "lease_renewed_seconds_ago": beaten });

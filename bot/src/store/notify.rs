@@ -66,7 +66,8 @@ async fn attend(url: &str, name: &str, committed: &watch::Sender<u64>) -> sqlx::
                 None => break,
             },
             Err(_) => match timeout(ANSWER, listener.execute("SELECT 1")).await {
-                Ok(answer) => drop(answer?),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(error),
                 Err(_) => break,
             },
         }

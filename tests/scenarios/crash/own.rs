@@ -16,7 +16,8 @@ use lastgood::{
 };
 use lastgood_adapters::chat::Chat;
 use lastgood_core::{
-    Actor,
+    Actor, ThreadId,
+    card::{Card, Colour},
     rollback::{Phase, Policy, Standing},
 };
 use lastgood_tests::{
@@ -194,5 +195,32 @@ async fn what_can_not_be_drawn_keeps_no_other_thread_waiting() {
         let untold = store::rollbacks::untold(life.engine.store.reader(), &[SERVICE.into()]).await.unwrap();
         assert_eq!(untold, 240, "{kind:?}: it is counted for the metrics");
         life.end().await;
+    }
+}
+
+/// The platform refuses the first message of a long thread for now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_thread_that_can_not_be_sent_keeps_no_other_waiting() {
+    for kind in both() {
+        let (database, two) = (fresh(kind).await, two(policy(true)));
+        let (engine, _) = process(&database.url, &two.both, Wrong::by(0), TERM).await;
+        let (now, room, card) = (engine.now(), "test:#incidents", Card::new(Colour::Neutral, "a line"));
+        let mut tx = engine.store.begin().await.unwrap();
+        for n in 0..250 {
+            let slot = format!("RB-1/{n}/0");
+            tx.put_message(ThreadId(1), room, &slot, &format!("{n}"), &card, false).await.unwrap();
+        }
+        tx.put_message(ThreadId(2), room, "root", "other", &card, false).await.unwrap();
+        tx.message_later(1, "new", now + 60_000, "later").await.unwrap();
+        engine.store.end(tx, Ok(()), 1).await.unwrap();
+
+        let unsent = store::messages::unsent(engine.store.reader(), room, now).await.unwrap();
+        let threads: Vec<_> = unsent.into_iter().map(|message| message.unwrap().thread).collect();
+        assert_eq!(threads, [ThreadId(2)], "{kind:?}");
+        let next = store::messages::next_unsent(engine.store.reader(), room, now).await.unwrap();
+        assert_eq!(next, Some(now + 60_000), "{kind:?}");
+        let later = store::messages::unsent(engine.store.reader(), room, now + 60_000).await.unwrap();
+        assert_eq!(later.len(), 200, "{kind:?}: as many as are looked at in one go");
+        engine.store.close().await;
     }
 }
