@@ -27,6 +27,8 @@ use crate::store::{self, Purpose, Result, StoreError, effects::Claimed};
 const AT_ONCE: usize = 64;
 /// The poll that alone suffices.
 const POLL: Duration = Duration::from_secs(1);
+/// After so long, in milliseconds, a timer that could not be fired is tried again.
+const AGAIN: Millis = 5_000;
 /// What running effects get to reach a safe point when the process stops.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -160,9 +162,13 @@ impl Executor {
         let db = store.reader();
         for (rollback, timer) in store::rollbacks::due_timers(db, &services, now).await? {
             let fired = fire(&self.engine, rollback, timer).await;
-            self.got_on(fired, |error| {
-                tracing::error!(%error, %rollback, timer = timer.as_str(), "timer not fired; it stays armed");
+            let fired = self.got_on(fired, |error| {
+                tracing::error!(%error, %rollback, timer = timer.as_str(), "timer not fired; it is tried again");
             })?;
+            if fired.is_none() {
+                // Behind all others that are due: many that can't be fired must not keep those waiting that can.
+                write!(self.engine.store, |tx| tx.postpone_timer(rollback, timer, now + AGAIN).await)?;
+            }
         }
         let room = AT_ONCE.saturating_sub(self.running.len());
         for (id, service) in store::effects::due(db, &services, now, i64::try_from(room).unwrap_or(0)).await?

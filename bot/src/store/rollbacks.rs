@@ -303,6 +303,17 @@ impl Tx {
         Ok(())
     }
 
+    /// Has a timer that is armed go off later.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn postpone_timer(&mut self, rollback: RollbackId, timer: Timer, at: At) -> Result<()> {
+        let sql = "UPDATE timers SET at = $3 WHERE rollback = $1 AND timer = $2 AND at < $3";
+        let query = sqlx::query(sql).bind(rollback.0).bind(timer.as_str().to_owned()).bind(at);
+        query.execute(self.conn()).await?;
+        Ok(())
+    }
+
     /// Whether it was armed.
     ///
     /// # Errors

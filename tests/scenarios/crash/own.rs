@@ -183,6 +183,8 @@ async fn what_can_not_be_drawn_keeps_no_other_thread_waiting() {
                 change(&life.engine, &run).await;
                 let news = format!("INSERT INTO news (rollback, revision, told) VALUES ({id}, 1, 0)");
                 change(&life.engine, &news).await;
+                let timer = format!("INSERT INTO timers (rollback, timer, at) VALUES ({id}, 'expiry', {id})");
+                change(&life.engine, &timer).await;
             }
         }
         life.engine.alert(&alert(SERVICE)).await.unwrap();
@@ -194,6 +196,12 @@ async fn what_can_not_be_drawn_keeps_no_other_thread_waiting() {
             .await;
         let untold = store::rollbacks::untold(life.engine.store.reader(), &[SERVICE.into()]).await.unwrap();
         assert_eq!(untold, 240, "{kind:?}: it is counted for the metrics");
+        // Nor do timers that can't be fired keep those waiting behind which they are due.
+        let overdue = "SELECT COUNT(*) FROM timers WHERE rollback BETWEEN 200 AND 319 AND at < 1000";
+        poll_async("all timers to be tried", LIMIT, async || {
+            (count(&life.engine, overdue).await == 0).then_some(())
+        })
+        .await;
         life.end().await;
     }
 }
