@@ -7,7 +7,7 @@ use std::{
 };
 
 use lastgood_adapters::Secret;
-use sqlx::{AnyConnection, Connection as _, Error, any::AnyConnectOptions};
+use sqlx::{AnyConnection, Connection as _, Error, Row as _, any::AnyConnectOptions};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
@@ -22,15 +22,13 @@ const START: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// A replica that is frozen in the middle of a transaction would hold its locks, and with them all others, until it wakes; no
-/// transaction here waits for anything but the database. And no statement waits for longer than its limit.
+/// transaction here waits for anything but the database. And no statement waits for longer than its limit. One request, since
+/// every connection begins with it; its answer is whether the server is a standby.
 const LIMITS: &str = "SET idle_in_transaction_session_timeout = '3s'; SET lock_timeout = '4s'; \
-                      SET statement_timeout = '5s'";
-/// How soon the server notices that this end is gone, and frees what it had locked. Not every server has all of them.
-const NOTICE: &str = "SELECT set_config(name, CASE name WHEN 'tcp_keepalives_count' THEN '3' \
-                      WHEN 'tcp_user_timeout' THEN '10000' WHEN 'client_connection_check_interval' THEN '2000' \
-                      ELSE '5' END, false) FROM pg_settings WHERE name IN ('tcp_keepalives_idle', \
-                      'tcp_keepalives_interval', 'tcp_keepalives_count', 'tcp_user_timeout', \
-                      'client_connection_check_interval')";
+                      SET statement_timeout = '5s'; SELECT pg_is_in_recovery()";
+/// How soon the server notices that this end is gone, and frees what it had locked. Not every server can.
+const NOTICE: &str = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
+                      SET tcp_user_timeout = '10s'; SET client_connection_check_interval = '2s'";
 
 impl Store {
     /// Opens `sqlite:PATH` (made when absent) or `postgres://…`, and brings the schema up to date.
@@ -115,16 +113,16 @@ pub(super) async fn connect(
             sqlx::raw_sql(pragmas).execute(&mut connection).await?;
         }
         Kind::Postgres => {
-            sqlx::raw_sql(LIMITS).execute(&mut connection).await?;
-            if let Err(error) = sqlx::raw_sql(NOTICE).execute(&mut connection).await {
-                tracing::debug!(%error, "the server can't be told how to watch this connection");
-            }
-            let standby: bool =
-                sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut connection).await?;
+            // All, since the first answer of the four has no row.
+            let answered = sqlx::raw_sql(LIMITS).fetch_all(&mut connection).await?;
+            let standby: bool = answered.first().ok_or(Error::RowNotFound)?.try_get(0)?;
             if standby {
                 return Err(Error::Configuration(
                     "the server at store.url is a standby, which takes no writes; name the primary".into(),
                 ));
+            }
+            if let Err(error) = sqlx::raw_sql(NOTICE).execute(&mut connection).await {
+                tracing::debug!(%error, "the server can't be told how to watch this connection");
             }
         }
     }
