@@ -48,7 +48,11 @@ impl App {
         let client = client::client()?;
         let services = services(&config, &client)?;
         let store = open_store(&config).await?;
-        Ok(Self::with(config, services, store, client, Arc::new(clock::System)))
+        let url = store::without_password(&config.store.url);
+        let opened = Self::with(config, services, store, client, Arc::new(clock::System));
+        // What this process does is dated by the clock that everybody on the database goes by.
+        opened.0.engine.read_clock().await.map_err(|error| NotBuilt::Store { url, error })?;
+        Ok(opened)
     }
 
     /// From parts that were made elsewhere.

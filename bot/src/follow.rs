@@ -10,6 +10,7 @@ use lastgood_core::{
     card::Card,
     rollback::{Phase, Rollback},
 };
+use rand::Rng as _;
 
 use crate::{
     delivery::Scene,
@@ -128,11 +129,14 @@ pub struct Yes {
     room: String,
     reason: Option<String>,
     approved: u32,
+    /// Of this process: what another one was answered is no answer to this one.
+    nonce: String,
 }
 
 impl Yes {
     pub fn new(desk: Arc<Desk>, actor: Actor, room: impl Into<String>, reason: Option<String>) -> Self {
-        Self { desk, actor, room: room.into(), reason, approved: 0 }
+        let nonce = format!("{:016x}", rand::rng().random::<u64>());
+        Self { desk, actor, room: room.into(), reason, approved: 0, nonce }
     }
 
     /// Approves if something is to be approved. True when nothing more happens without another choice.
@@ -170,7 +174,7 @@ impl Yes {
         let action = Action { rollback: state.id, revision: state.revision, verb };
         let reason = self.reason.clone().unwrap_or_default();
         let press = Incoming {
-            delivery: format!("yes-{action}-{}", self.approved),
+            delivery: format!("yes-{}-{}-{action}-{}", self.actor.id, self.nonce, self.approved),
             actor: self.actor.clone(),
             room: self.room.clone(),
             thread: None,

@@ -3,13 +3,18 @@
 
 mod anchor;
 mod chat;
+mod clocks;
 mod hiccup;
 mod lease;
 pub mod life;
 mod load;
 mod matrix;
+mod own;
+mod standby;
 pub mod steps;
 mod storage;
 pub mod story;
 mod together;
+mod turns;
+pub mod worker;
 pub mod world;

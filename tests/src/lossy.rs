@@ -46,7 +46,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 type Wire = Box<dyn Stream>;
 
 struct Shared {
-    behind: Place,
+    behind: Mutex<Place>,
     mode: watch::Sender<Mode>,
     /// Answers still to be lost.
     losing: AtomicU32,
@@ -81,7 +81,7 @@ impl Lossy {
 
     fn start(before: Place, listener: Listener, behind: Place) -> Self {
         let shared = Arc::new(Shared {
-            behind,
+            behind: Mutex::new(behind),
             mode: watch::Sender::new(Mode::Pass),
             losing: AtomicU32::new(0),
             marked: Mutex::default(),
@@ -105,6 +105,11 @@ impl Lossy {
         self.shared.mode.send_replace(mode);
         let mut reached = self.reached.clone();
         reached.wait_for(|now| *now == mode).await.expect("the proxy runs");
+    }
+
+    /// New connections lead there, as after a failover.
+    pub fn lead_to(&self, behind: SocketAddr) {
+        *self.shared.behind.lock().unwrap() = Place::Tcp(behind);
     }
 
     /// Of the next answers this many are lost: the request passes, the program behind has answered it, then the
@@ -194,7 +199,8 @@ async fn connection(client: Wire, shared: Arc<Shared>) {
         // Held open and never read, not even when the network heals: a request must not arrive after its sender gave up.
         std::future::pending::<()>().await;
     }
-    let Ok(server) = shared.behind.connect().await else { return };
+    let behind = shared.behind.lock().unwrap().clone();
+    let Ok(server) = behind.connect().await else { return };
     let (from_client, to_client) = tokio::io::split(client);
     let (from_server, to_server) = tokio::io::split(server);
     let doomed = AtomicBool::new(false);

@@ -1,12 +1,13 @@
 //! Break glass: the whole conversation on this terminal, for when chat is down. With a server on the same database, that
-//! server does the work and this command shows it; without one, this process does the work itself. Never both.
+//! server does the work and this command shows it; without one, this process does the work itself: of its own service, until
+//! this command ends. On SQLite never both; on PostgreSQL both may, each effect once.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
 use lastgood_adapters::chat::{Chat, terminal::Terminal};
 use lastgood_core::{
-    Actor, RollbackId,
+    Actor, RollbackId, ServiceId,
     rollback::{End, Phase},
 };
 use tokio::sync::watch;
@@ -47,8 +48,10 @@ pub async fn run(context: &Context, asked: Rollback) -> Ended {
     let (config, _) = context.config()?;
     let (app, executor) = App::open(config).await?;
     let actor = context::operator(&app.config);
+    // Nobody else's work: a command line ends when its person has seen enough.
+    app.engine.lease().only(&app.engine.service(&asked.service)?.id);
     executor.join().await?;
-    if app.engine.lease().owner().is_none() {
+    if !app.engine.lease().executes() {
         super::note("a server is running on this database: it does the work, this terminal shows it");
     }
     let (stop, stopped) = watch::channel(false);
@@ -96,7 +99,7 @@ async fn tell(app: &App, asked: &Rollback, actor: &Actor) -> Ended {
     terminal.close();
     let state = followed.map_err(|error| Fault::new(format!("{id}: {error:#}")))?;
     // What was begun in this process and is not finished, like telling a pager that it is over, gets a moment.
-    settle(&app.engine).await;
+    settle(&app.engine, &state.service).await;
     match state.phase {
         Phase::Ended { end: End::Recovered } => Ok(ExitCode::SUCCESS),
         Phase::Ended { end } => Err(Fault::new(format!("{} ended: {}", state.id, end.word()))),
@@ -130,13 +133,13 @@ async fn open(engine: &Engine, asked: &Rollback, actor: &Actor) -> Result<Rollba
     }
 }
 
-async fn settle(engine: &Engine) {
-    if engine.lease().owner().is_none() {
+async fn settle(engine: &Engine, service: &ServiceId) {
+    if !engine.lease().executes() {
         return;
     }
     let mut committed = engine.store.committed();
     let done = async {
-        while store::effects::unfinished(engine.store.reader()).await.is_ok_and(|open| open > 0) {
+        while store::effects::unfinished_of(engine.store.reader(), service).await.is_ok_and(|open| open > 0) {
             if committed.changed().await.is_err() {
                 return;
             }

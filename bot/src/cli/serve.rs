@@ -46,7 +46,7 @@ async fn work(app: App, executor: Executor, listener: TcpListener, mut signals: 
     let address = listener.local_addr().map_err(|error| Fault::new(format!("no address: {error}")))?;
     let (stop, stopped) = watch::channel(false);
     let store = app.engine.store.clone();
-    if app.engine.lease().owner().is_none() {
+    if !app.engine.lease().executes() {
         tracing::warn!("another process executes; this one answers, and takes over when that one ends");
     }
     let talk = Talk::new(&app, chat::configured(&app)?);

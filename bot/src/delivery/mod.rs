@@ -9,6 +9,7 @@ mod together;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lastgood_adapters::chat::Chat;
+use lastgood_core::RollbackId;
 use tokio::{sync::watch, task::JoinSet};
 
 pub use project::Scene;
@@ -17,7 +18,7 @@ pub use together::announce;
 
 use crate::{
     engine::Engine,
-    store::{self, Result},
+    store::{self, Purpose, Result, StoreError, write},
 };
 
 /// The chats of this process, by platform.
@@ -42,9 +43,9 @@ impl Chats {
 ///
 /// # Errors
 /// As the store says.
-pub async fn caught_up(engine: &Engine, id: lastgood_core::RollbackId) -> Result<bool> {
+pub async fn caught_up(engine: &Engine, id: RollbackId) -> Result<bool> {
     let db = engine.store.reader();
-    let behind = store::rollbacks::behind(db).await?.iter().any(|(behind, _)| *behind == id);
+    let behind = store::rollbacks::is_behind(db, id).await?;
     Ok(!behind && store::messages::waiting_rooms(db).await?.is_empty())
 }
 
@@ -58,8 +59,8 @@ pub struct Delivery {
 
 impl Delivery {
     pub fn new(engine: Engine, chats: Chats) -> Self {
-        engine.lease().has_chats();
-        Self { engine, chats }
+        engine.lease().tells();
+        Self { engine: engine.on(Purpose::Delivery), chats }
     }
 
     /// Works until `stop` turns true. Does nothing while another replica has this role.
@@ -70,6 +71,7 @@ impl Delivery {
         loop {
             // Noted before anything is read: what is committed meanwhile is looked for in another round.
             let commits = *committed.borrow_and_update();
+            self.engine.lease().tells();
             if self.engine.lease().delivers()
                 && let Err(error) = self.round(&mut rooms, commits, &mut sending).await
             {
@@ -97,10 +99,15 @@ impl Delivery {
         commits: u64,
         sending: &mut JoinSet<(String, rooms::Pause)>,
     ) -> Result<()> {
-        for (rollback, news) in store::rollbacks::behind(self.engine.store.reader()).await? {
-            if let Err(error) = project::project(&self.engine, rollback, news).await {
-                tracing::error!(%error, %rollback, "can't be projected; its rollback goes on");
+        let services: Vec<_> = self.engine.services.iter().map(|service| service.id.clone()).collect();
+        let db = self.engine.store.reader();
+        for (rollback, news) in store::rollbacks::behind(db, &services, self.engine.now()).await? {
+            match project::project(&self.engine, rollback, news).await {
+                Ok(()) => {}
+                Err(error) if error.is_outage() && !error.is_about_a_lock() => return Err(error),
+                Err(error) => self.set_aside(rollback, news, &error).await?,
             }
+            self.engine.lease().tells();
         }
         for room in store::messages::waiting_rooms(self.engine.store.reader()).await? {
             let platform = room.split(':').next().unwrap_or_default();
@@ -119,5 +126,12 @@ impl Delivery {
             }
         }
         Ok(())
+    }
+
+    /// What can't be drawn waits, and keeps nobody else waiting.
+    async fn set_aside(&self, rollback: RollbackId, news: i64, error: &StoreError) -> Result<()> {
+        tracing::error!(%error, %rollback, "can't be drawn; it is tried again later, and its rollback goes on");
+        let (at, why) = (self.engine.now(), error.to_string());
+        write!(self.engine.store, |tx| tx.not_told(rollback, news, at, &why).await)
     }
 }

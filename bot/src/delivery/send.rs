@@ -71,12 +71,16 @@ impl Worker {
         let (db, pace) = (self.engine.store.reader(), self.chat.abilities().pace);
         let mut held: HashSet<i64> = HashSet::new();
         let (mut posts, mut pause) = (self.posts, Pause::default());
-        let mut open = store::messages::outdated(db, &self.room, self.engine.now(), EDITS).await?;
+        let now = self.engine.now();
+        let mut open = store::messages::outdated(db, &self.room, now, EDITS).await?;
         if i64::try_from(open.len()).is_ok_and(|edits| edits == EDITS) {
             pause.look_again(Duration::ZERO);
         }
         if posts {
-            open.extend(store::messages::unsent(db, &self.room).await?);
+            open.extend(store::messages::unsent(db, &self.room, now).await?);
+            if let Some(at) = store::messages::next_unsent(db, &self.room, now).await? {
+                pause.look_again(Duration::from_millis((at - now).unsigned_abs()));
+            }
         }
         for message in open {
             let message = match message {
@@ -88,12 +92,6 @@ impl Worker {
             };
             let edit = message.is_edit();
             if !edit && (!posts || held.contains(&message.thread.0)) {
-                continue;
-            }
-            let left = message.not_before - self.engine.now();
-            if left > 0 {
-                held.insert(message.thread.0);
-                pause.look_again(Duration::from_millis(left.unsigned_abs()));
                 continue;
             }
             if self.engine.lease().remaining().is_none() || !self.engine.lease().delivers() {

@@ -96,7 +96,7 @@ impl Engine {
         standing: &Standing,
         delivery: &Delivery,
     ) -> Result<Answered> {
-        let (at, owner) = (self.now(), self.owner());
+        let at = self.now();
         let event = act.event(by.clone(), standing.clone(), revision);
         let taken = write!(self.store, |tx| {
             let Some(saved) = tx.rollback(rollback).await? else {
@@ -108,6 +108,7 @@ impl Engine {
                 let answer = if before.is_empty() { Ok(()) } else { Err(before) };
                 return Ok((answer, vec![]));
             }
+            let owner = self.owner_of(&service);
             let (answer, claimed) = match commit::take(tx, rollback, &event, at, owner.as_deref()).await {
                 Ok(claimed) => (Ok(()), claimed),
                 Err(StoreError::Refused(refusal)) => (Err(refusal.to_string()), vec![]),

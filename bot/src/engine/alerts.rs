@@ -80,7 +80,7 @@ impl Engine {
     }
 
     async fn take_together(&self, service: &Service, alerts: &[&Alert]) -> Result<Vec<Taken>> {
-        let (at, owner) = (self.now(), self.owner());
+        let (at, owner) = (self.now(), self.owner_of(&service.id));
         let (taken, claimed) = write!(self.store, |tx| {
             tx.lock(&service.id).await?;
             let mut batch = Batch::begin(tx, service, at, owner.as_deref()).await?;

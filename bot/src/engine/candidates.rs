@@ -10,10 +10,9 @@ use lastgood_core::{
         soak::{Span, longest_quiet},
     },
 };
-use sqlx::AnyPool;
 
 use super::images;
-use crate::store::{self, Result, StoreError};
+use crate::store::{self, Pool, Result, StoreError};
 
 /// At most `limit` releases, newest first, and whether there may be more. An alert that was not told for `alert_expires`
 /// milliseconds is no noise any more.
@@ -21,7 +20,7 @@ use crate::store::{self, Result, StoreError};
 /// # Errors
 /// As the store says.
 pub async fn history(
-    db: &AnyPool,
+    db: &Pool,
     service: &ServiceId,
     now: At,
     limit: i64,

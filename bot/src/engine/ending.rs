@@ -28,7 +28,7 @@ impl Engine {
         delivery: Option<&Delivery>,
     ) -> Result<Vec<String>> {
         let service = self.service(service)?;
-        let (at, owner) = (self.now(), self.owner());
+        let (at, owner) = (self.now(), self.owner_of(&service.id));
         let wanted = named.map(plain);
         let (titles, claimed) = write!(self.store, |tx| {
             tx.lock(&service.id).await?;

@@ -20,13 +20,15 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Engine, commit, effects};
-use crate::store::{self, Result, StoreError, effects::Claimed};
+use super::{Engine, Lease, commit, effects};
+use crate::store::{self, Purpose, Result, StoreError, effects::Claimed};
 
 /// Effects of this process that run at the same time.
 const AT_ONCE: usize = 64;
 /// The poll that alone suffices.
 const POLL: Duration = Duration::from_secs(1);
+/// After so long, in milliseconds, a timer that could not be fired is tried again.
+const AGAIN: Millis = 5_000;
 /// What running effects get to reach a safe point when the process stops.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -56,7 +58,7 @@ pub struct Executor {
 
 impl Executor {
     pub(super) fn new(engine: Engine, claimed: mpsc::UnboundedReceiver<Claimed>) -> Self {
-        let (in_hand, missed) = (InHand::default(), HashSet::new());
+        let (in_hand, missed) = (InHand::new(engine.lease.clone()), HashSet::new());
         Self { engine, claimed, running: JoinSet::new(), in_hand, missed, looked: Instant::now() }
     }
 
@@ -65,15 +67,15 @@ impl Executor {
     /// # Errors
     /// As the store says.
     pub async fn join(&self) -> Result<()> {
-        self.engine.lease.renew(&self.engine.store).await
+        take_part(&self.engine).await
     }
 
     /// Works until `stop` turns true; what is unfinished then stays in the database for the next start.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut committed = self.engine.store.committed();
-        // Beside the work: a slow database or a heap of due work must not cost the lease. Ends with this future.
+        // Beside the work, which says there that it gets on: a heap of due work must not cost the lease. Ends with this future.
         let mut beats = JoinSet::new();
-        beats.spawn(keep_lease(self.engine.clone()));
+        beats.spawn(keep_lease(self.engine.on(Purpose::Lease)));
         let mut wake = Instant::now();
         loop {
             tokio::select! {
@@ -102,7 +104,7 @@ impl Executor {
 
     fn start(&mut self, effect: Claimed) {
         if let Some(held) = self.in_hand.take(&effect.id) {
-            let engine = self.engine.clone();
+            let engine = self.engine.on(Purpose::Effects);
             self.running.spawn(async move {
                 run_one(engine, effect).await;
                 drop(held);
@@ -112,16 +114,23 @@ impl Executor {
 
     /// Takes up what is due; says when to look again.
     async fn scan(&mut self) -> Instant {
-        if self.engine.lease.owner().is_none() {
-            return Instant::now() + POLL;
-        }
         let worked = async {
+            if self.engine.lease.owner().is_none() {
+                // That it could work is what the lease is to know.
+                self.engine.store.ping().await?;
+                return Ok(POLL);
+            }
             self.find_lost().await?;
+            self.engine.lease.turn();
             self.take_up().await
         };
         match worked.await {
-            Ok(after) => Instant::now() + after,
+            Ok(after) => {
+                self.engine.lease.turn();
+                Instant::now() + after
+            }
             Err(error) => {
+                self.engine.lease.come_round();
                 tracing::error!(%error, "work can't be looked for");
                 Instant::now() + POLL
             }
@@ -146,31 +155,69 @@ impl Executor {
         Ok(())
     }
 
+    /// One that fails keeps no other waiting; after each the lease knows that there is no standstill.
     async fn take_up(&mut self) -> Result<Duration> {
-        let now = self.engine.now();
+        let (now, services) = (self.engine.now(), self.engine.lease.services());
         let store = self.engine.store.clone();
         let db = store.reader();
-        for (rollback, timer) in store::rollbacks::due_timers(db, now).await? {
-            fire(&self.engine, rollback, timer).await;
+        for (rollback, timer) in store::rollbacks::due_timers(db, &services, now).await? {
+            let fired = fire(&self.engine, rollback, timer).await;
+            let fired = self.got_on(fired, |error| {
+                tracing::error!(%error, %rollback, timer = timer.as_str(), "timer not fired; it is tried again");
+            })?;
+            if fired.is_none() {
+                // Behind all others that are due: many that can't be fired must not keep those waiting that can.
+                write!(self.engine.store, |tx| tx.postpone_timer(rollback, timer, now + AGAIN).await)?;
+            }
         }
-        let Some(owner) = self.engine.lease.owner() else { return Ok(POLL) };
         let room = AT_ONCE.saturating_sub(self.running.len());
-        let due = store::effects::due(db, now, i64::try_from(room).unwrap_or(0)).await?;
-        for (id, service) in due {
+        for (id, service) in store::effects::due(db, &services, now, i64::try_from(room).unwrap_or(0)).await?
+        {
+            let Some(owner) = self.engine.lease.owner_of(&service) else { continue };
             let claimed = write!(self.engine.store, |tx| {
                 tx.lock(&service).await?;
                 tx.claim(&id, &owner).await
-            })?;
-            if let Some(effect) = claimed {
+            });
+            if let Some(Some(effect)) = self.got_on(claimed, |error| {
+                tracing::error!(%error, effect = %id, "not claimed; it is tried again");
+            })? {
                 self.start(effect);
             }
         }
-        let next = [store::effects::next_due(db).await?, store::rollbacks::next_timer(db).await?];
+        let next = [
+            store::effects::next_due(db, &services).await?,
+            store::rollbacks::next_timer(db, &services).await?,
+        ];
         let soonest =
             next.into_iter().flatten().min().map_or(i64::MAX, |at| at.saturating_sub(self.engine.now()));
         // What is due but held back by something that runs is looked at again with the next commit, or by the poll.
         Ok(if soonest <= 0 { POLL } else { POLL.min(Duration::from_millis(soonest.unsigned_abs())) })
     }
+
+    /// What one piece of work came to. Trouble with the database itself ends the scan, unless it is about this piece alone:
+    /// somebody else has its service locked.
+    fn got_on<T>(&self, done: Result<T>, failed: impl FnOnce(&StoreError)) -> Result<Option<T>> {
+        match done {
+            Ok(value) => {
+                self.engine.lease.turn();
+                Ok(Some(value))
+            }
+            Err(error) if error.is_outage() && !error.is_about_a_lock() => Err(error),
+            Err(error) => {
+                failed(&error);
+                self.engine.lease.turn();
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Notes the time, and takes part or goes on taking part.
+async fn take_part(engine: &Engine) -> Result<()> {
+    if let Err(error) = engine.keep_time().await {
+        tracing::warn!(%error, "the time can't be asked for and noted");
+    }
+    engine.lease.renew(&engine.store).await
 }
 
 /// Goes on taking part. A renewal that hangs is given up for the next one.
@@ -181,7 +228,7 @@ async fn keep_lease(engine: Engine) {
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        match tokio::time::timeout(patience, engine.lease.renew(&engine.store)).await {
+        match tokio::time::timeout(patience, take_part(&engine)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the lease can't be renewed"),
             Err(_) => tracing::error!("the lease can't be renewed: the database does not answer"),
@@ -190,13 +237,20 @@ async fn keep_lease(engine: Engine) {
 }
 
 /// Effects that this process runs now.
-#[derive(Clone, Default)]
-struct InHand(Arc<Mutex<HashSet<String>>>);
+#[derive(Clone)]
+struct InHand {
+    ids: Arc<Mutex<HashSet<String>>>,
+    lease: Lease,
+}
 
 impl InHand {
+    fn new(lease: Lease) -> Self {
+        Self { ids: Arc::default(), lease }
+    }
+
     fn ids(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
         // A set of names can't be left half done by a panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn has(&self, id: &str) -> bool {
@@ -206,7 +260,10 @@ impl InHand {
     /// None: it is run already.
     fn take(&self, id: &str) -> Option<Held> {
         let new = self.ids().insert(id.to_owned());
-        new.then(|| Held { of: self.clone(), id: id.to_owned() })
+        new.then(|| {
+            self.lease.take_in_hand();
+            Held { of: self.clone(), id: id.to_owned() }
+        })
     }
 }
 
@@ -219,19 +276,22 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.of.ids().remove(&self.id);
+        self.of.lease.put_down();
     }
 }
 
-/// Fires a timer: it is disarmed in the transaction that takes its event.
-async fn fire(engine: &Engine, rollback: RollbackId, timer: Timer) {
-    let at = engine.now();
-    let owner = engine.lease.owner();
-    let fired = write!(engine.store, |tx| {
+/// Fires a timer: it is disarmed in the transaction that takes its event. On a database with a clock of its own, that clock
+/// says whether it is due, whatever this process believes.
+async fn fire(engine: &Engine, rollback: RollbackId, timer: Timer) -> Result<()> {
+    let claimed = write!(engine.store, |tx| {
         let Some(saved) = tx.rollback(rollback).await? else { return Ok(vec![]) };
-        tx.lock(&saved.state.service).await?;
+        let service = saved.state.service;
+        tx.lock(&service).await?;
+        let at = tx.time(engine.store.kind()).await?.unwrap_or_else(|| engine.now());
         if !tx.take_due_timer(rollback, timer, at).await? {
             return Ok(vec![]);
         }
+        let owner = engine.lease.owner_of(&service);
         match commit::take(tx, rollback, &Event::TimerFired { timer }, at, owner.as_deref()).await {
             // It was set for a state that has passed.
             Err(StoreError::Refused(refusal)) => {
@@ -240,13 +300,9 @@ async fn fire(engine: &Engine, rollback: RollbackId, timer: Timer) {
             }
             other => other,
         }
-    });
-    match fired {
-        Ok(claimed) => engine.dispatch(claimed),
-        Err(error) => {
-            tracing::error!(%error, %rollback, timer = timer.as_str(), "timer not fired; it stays armed")
-        }
-    }
+    })?;
+    engine.dispatch(claimed);
+    Ok(())
 }
 
 async fn run_one(engine: Engine, effect: Claimed) {
@@ -275,7 +331,7 @@ async fn settle(engine: &Engine, effect: &Claimed, outcome: Outcome) {
             Ok(()) => return,
             Err(error) => {
                 tracing::error!(%error, effect = %effect.id, "an outcome can't be committed yet");
-                if engine.lease.owner().as_ref() != Some(&effect.owner) {
+                if !engine.lease.is_held_by(&effect.owner) {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(100 * u64::from(attempt.min(50) + 1))).await;
@@ -286,7 +342,7 @@ async fn settle(engine: &Engine, effect: &Claimed, outcome: Outcome) {
 
 async fn commit_outcome(engine: &Engine, effect: &Claimed, outcome: &Outcome) -> Result<()> {
     let (at, owner) = (engine.now(), effect.owner.as_str());
-    let next_owner = engine.lease.owner().filter(|current| current == owner);
+    let next_owner = engine.lease.owner_of(&effect.service).filter(|current| current == owner);
     let claimed = write!(engine.store, |tx| {
         tx.lock(&effect.service).await?;
         match outcome {

@@ -8,13 +8,13 @@ use lastgood_core::{
     Digest, ServiceId,
     inventory::{Release, images::Images},
 };
-use sqlx::AnyPool;
+
 use tokio::time::{Instant, timeout_at};
 
 use super::Engine;
 use crate::{
     service::Service,
-    store::{self, Result, write},
+    store::{self, Pool, Result, write},
 };
 
 /// Releases whose digests are compared, wherever they are: the same digest has to stand for an artifact everywhere.
@@ -51,7 +51,7 @@ impl Known {
 ///
 /// # Errors
 /// As the store says.
-pub async fn kept(db: &AnyPool, service: &ServiceId, releases: &[Release]) -> Result<Images> {
+pub async fn kept(db: &Pool, service: &ServiceId, releases: &[Release]) -> Result<Images> {
     let manifests = store::manifests::of_service(db, service, RELEASES).await?;
     let most = usize::try_from(RELEASES).unwrap_or(usize::MAX);
     let newest = releases.iter().take(most).map(|release| release.artifact.digest.clone());

@@ -49,7 +49,7 @@ impl Engine {
                 known.join(", ")
             )));
         }
-        let (at, owner) = (self.now(), self.owner());
+        let (at, owner) = (self.now(), self.owner_of(&service.id));
         let db = self.store.reader();
         let releases = store::releases::newest(db, &service.id, images::RELEASES).await?;
         let known = images::kept(db, &service.id, &releases).await?;

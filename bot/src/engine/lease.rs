@@ -1,20 +1,26 @@
-//! Who may run effects. On SQLite: whoever holds the lock beside the file. On PostgreSQL: every replica whose counter moves;
-//! one that stands still for a whole term, on the observer's own monotonic clock, is struck off and its work taken over.
-//! Clocks of different machines are never compared.
+//! Who may run effects, of which services. On SQLite: whoever holds the service's lock beside the file. On PostgreSQL: every
+//! replica whose counter moves; one that stands still for a whole term, on the observer's own monotonic clock, is struck off
+//! and its work taken over. Clocks of different machines are never compared.
+//!
+//! Either way a lease proves that the executor's loop turns: without that it is not renewed, and nothing is begun under it.
 
-use crate::store::write;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use lastgood_core::ServiceId;
 use rand::Rng as _;
 
-use crate::store::{ExecutorLock, Kind, Result, Store, effects, replicas};
+use crate::store::{Kind, Lock, Result, Store, effects, replicas, write};
 
 /// Name of the role whose holder talks to the chats.
 const DELIVERY: &str = "delivery";
+/// A loop that has not turned for less than this is only slow, however short the term.
+const SLOW: Duration = Duration::from_secs(5);
+/// By so much is a clock that is set back while nobody looks found out too little.
+const NOTED_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub struct Lease {
@@ -22,23 +28,67 @@ pub struct Lease {
     held: Arc<Mutex<Held>>,
 }
 
-#[derive(Default)]
 struct Held {
+    /// Whose work this process may do: of the services in its configuration, or of the one that a command line is for.
+    scope: BTreeSet<ServiceId>,
     /// None: this process may not execute.
     owner: Option<String>,
-    /// When the counter was last moved, as asked for before the answer came: the safe side.
+    /// When the lease was last renewed, as asked for before the answer came: the safe side.
     beaten: Option<Instant>,
-    lock: Option<ExecutorLock>,
-    /// This process has chats, and wants to talk to them.
-    has_chats: bool,
+    /// When the executor last got through what is due, or through a piece of it.
+    turned: Instant,
+    /// When its loop last came round, whatever it could do.
+    came_round: Instant,
+    /// The same for the loop that talks to the chats; none: there are none.
+    told: Option<Instant>,
     delivers: bool,
+    /// Effects that run.
+    in_hand: usize,
+    /// When the time was last noted in the database.
+    noted: Option<Instant>,
+    locks: Locks,
     /// Other replicas: counter, and since when it was seen so.
     seen: HashMap<String, (i64, Instant)>,
 }
 
+/// On SQLite.
+#[derive(Default)]
+struct Locks {
+    shared: Option<Lock>,
+    services: BTreeMap<ServiceId, Lock>,
+    delivery: Option<Lock>,
+}
+
+/// How the executor does, for probes and metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct Pulse {
+    /// Since the executor last got through what is due.
+    pub turned: Duration,
+    /// Since its loop last came round at all.
+    pub came_round: Duration,
+    /// Since the lease was last renewed; none while there is none.
+    pub beaten: Option<Duration>,
+    /// After this it stands still.
+    pub limit: Duration,
+}
+
 impl Lease {
-    pub(super) fn new(term: Duration) -> Self {
-        Self { term, held: Arc::default() }
+    pub(super) fn new(term: Duration, scope: BTreeSet<ServiceId>) -> Self {
+        let now = Instant::now();
+        let held = Held {
+            scope,
+            owner: None,
+            beaten: None,
+            turned: now,
+            came_round: now,
+            told: None,
+            delivers: false,
+            in_hand: 0,
+            noted: None,
+            locks: Locks::default(),
+            seen: HashMap::new(),
+        };
+        Self { term, held: Arc::new(Mutex::new(held)) }
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
@@ -50,27 +100,113 @@ impl Lease {
         self.term
     }
 
-    /// Under which name this process claims; none while it may not.
-    pub fn owner(&self) -> Option<String> {
-        self.held().owner.clone()
+    /// This process does the work of one service only, whatever its configuration has.
+    pub fn only(&self, service: &ServiceId) {
+        self.held().scope.retain(|one| one == service);
     }
 
-    /// This process has chats. One that has none never keeps the role from one that does.
-    pub fn has_chats(&self) {
-        self.held().has_chats = true;
+    /// How long a loop may take for one turn.
+    fn limit(&self) -> Duration {
+        self.term.max(SLOW)
+    }
+
+    pub fn pulse(&self) -> Pulse {
+        let held = self.held();
+        Pulse {
+            turned: held.turned.elapsed(),
+            came_round: held.came_round.elapsed(),
+            beaten: held.owner.as_ref().and(held.beaten).map(|beaten| beaten.elapsed()),
+            limit: self.limit(),
+        }
+    }
+
+    /// The executor got through what is due, or through a piece of it.
+    pub(super) fn turn(&self) {
+        let now = Instant::now();
+        let mut held = self.held();
+        (held.turned, held.came_round) = (now, now);
+    }
+
+    /// The executor's loop came round, and could do nothing.
+    pub(super) fn come_round(&self) {
+        self.held().came_round = Instant::now();
+    }
+
+    fn stands_still(&self) -> bool {
+        self.held().turned.elapsed() >= self.limit()
+    }
+
+    /// Under which name this process claims; none while it may not.
+    pub fn owner(&self) -> Option<String> {
+        if self.stands_still() { None } else { self.held().owner.clone() }
+    }
+
+    /// Whether this is still this process's name, though it may stand still under it: what was begun may be finished, for its
+    /// row says whether it still counts.
+    pub(super) fn is_held_by(&self, owner: &str) -> bool {
+        self.held().owner.as_deref() == Some(owner)
+    }
+
+    /// As `owner`, for the work of this service.
+    pub fn owner_of(&self, service: &ServiceId) -> Option<String> {
+        self.owner().filter(|_| self.services().contains(service))
+    }
+
+    /// Whether there is any service whose work this process may do.
+    pub fn executes(&self) -> bool {
+        self.owner().is_some() && !self.services().is_empty()
+    }
+
+    /// Whose work this process may do now.
+    pub(super) fn services(&self) -> Vec<ServiceId> {
+        let held = self.held();
+        match held.locks.shared {
+            Some(_) => held.locks.services.keys().cloned().collect(),
+            None => held.scope.iter().cloned().collect(),
+        }
+    }
+
+    /// Whether it is time to note the time again; once for each such time.
+    pub(super) fn is_to_note_the_time(&self) -> bool {
+        let mut held = self.held();
+        let due = held.noted.is_none_or(|noted| noted.elapsed() >= NOTED_EVERY);
+        if due {
+            held.noted = Some(Instant::now());
+        }
+        due
+    }
+
+    pub(super) fn take_in_hand(&self) {
+        self.held().in_hand += 1;
+    }
+
+    pub(super) fn put_down(&self) {
+        let mut held = self.held();
+        held.in_hand = held.in_hand.saturating_sub(1);
+    }
+
+    /// This process has chats, and its loop that talks to them turns. One that has none never keeps the role from one that
+    /// does.
+    pub fn tells(&self) {
+        self.held().told = Some(Instant::now());
     }
 
     /// Whether this process talks to the chats now.
     pub fn delivers(&self) -> bool {
-        self.held().delivers
+        self.held().delivers && !self.stands_still()
+    }
+
+    fn wants_to_deliver(&self) -> bool {
+        self.held().told.is_some_and(|told| told.elapsed() < self.limit())
     }
 
     /// How long a change of the outside world may take now, with a margin: after it, somebody else may be at it. None: it
     /// must not begin.
     pub fn remaining(&self) -> Option<Duration> {
+        self.owner()?;
         let held = self.held();
-        held.owner.as_ref()?;
-        if held.lock.is_some() {
+        if held.locks.shared.is_some() {
+            // The locks are kept as long as anything runs.
             return Some(Duration::from_secs(3600));
         }
         let left = self.term.checked_sub(held.beaten?.elapsed())?;
@@ -98,24 +234,71 @@ impl Lease {
 
     async fn renew_alone(&self, store: &Store) -> Result<()> {
         let Some(path) = store.path() else { return Ok(()) };
-        if self.held().lock.is_some() {
+        if self.stands_still() {
+            self.give_up_locks();
             return Ok(());
         }
-        let Some(lock) = ExecutorLock::try_take(path)? else { return Ok(()) };
-        let freed = write!(store, |tx| tx.begin_alone().await)?;
-        if freed > 0 {
-            tracing::warn!(effects = freed, "taking up work that another process left unfinished");
+        let now = Instant::now();
+        if self.held().locks.shared.is_none() {
+            let Some(shared) = Lock::share(path)? else { return Ok(()) };
+            self.held().locks.shared = Some(shared);
         }
+        let missing: Vec<ServiceId> = {
+            let held = self.held();
+            held.scope.iter().filter(|one| !held.locks.services.contains_key(one)).cloned().collect()
+        };
+        let mut gained = Vec::new();
+        for service in missing {
+            gained.extend(Lock::of_service(path, &service)?.map(|lock| (service, lock)));
+        }
+        let owner = self.held().owner.clone().unwrap_or_else(new_id);
+        if !gained.is_empty() {
+            let freed = write!(store, |tx| {
+                let mut freed = 0;
+                for (service, _) in &gained {
+                    freed += tx.release_service(service, &owner).await?;
+                }
+                Ok(freed)
+            })?;
+            if freed > 0 {
+                tracing::warn!(effects = freed, "taking up work that another process left unfinished");
+            }
+        }
+        let delivery = if self.wants_to_deliver() && self.held().locks.delivery.is_none() {
+            Lock::of_delivery(path)?
+        } else {
+            None
+        };
+        let wants = self.wants_to_deliver();
         let mut held = self.held();
-        held.lock = Some(lock);
-        held.owner = Some(new_id());
-        held.delivers = true;
+        held.beaten = Some(now);
+        held.locks.services.extend(gained);
+        held.locks.delivery = held.locks.delivery.take().or(delivery).filter(|_| wants);
+        held.delivers = held.locks.delivery.is_some();
+        // Also without any service: who may talk to the chats is another question.
+        held.owner = Some(owner);
         Ok(())
     }
 
+    /// The loop stands still: others may have the work, as soon as nothing of it is in hand here.
+    fn give_up_locks(&self) {
+        let mut held = self.held();
+        if held.in_hand > 0 || held.locks.shared.is_none() {
+            return;
+        }
+        held.locks = Locks::default();
+        (held.owner, held.delivers) = (None, false);
+        drop(held);
+        tracing::error!("the executor stands still: its work is free for another process");
+    }
+
     async fn renew_among_others(&self, store: &Store) -> Result<()> {
+        if self.stands_still() {
+            // No beat: a term from the last one, all that was begun under it is over, and others take the work.
+            return Ok(());
+        }
         let before = Instant::now();
-        let owner = self.owner();
+        let owner = self.held().owner.clone();
         let alive = match &owner {
             Some(id) => write!(store, |tx| tx.beat(id).await)?,
             None => false,
@@ -145,11 +328,14 @@ impl Lease {
                 "taking up work that was claimed by a replica after it was struck off"
             );
         }
-        if !self.held().has_chats {
-            return Ok(());
+        if self.wants_to_deliver() {
+            let delivers = write!(store, |tx| tx.take_role(DELIVERY, &id).await)?;
+            self.held().delivers = delivers;
+        } else if self.held().delivers {
+            write!(store, |tx| tx.leave_role(DELIVERY, &id).await)?;
+            self.held().delivers = false;
+            tracing::error!("the loop that talks to the chats stands still: another replica may do it");
         }
-        let delivers = write!(store, |tx| tx.take_role(DELIVERY, &id).await)?;
-        self.held().delivers = delivers;
         Ok(())
     }
 
@@ -181,15 +367,15 @@ impl Lease {
     /// # Errors
     /// As the store says.
     pub async fn leave(&self, store: &Store) -> Result<()> {
-        let (owner, lock) = {
+        let (owner, locks) = {
             let mut held = self.held();
             held.delivers = false;
-            (held.owner.take(), held.lock.take())
+            (held.owner.take(), std::mem::take(&mut held.locks))
         };
         if let Some(id) = owner {
             write!(store, |tx| tx.leave(&id).await)?;
         }
-        drop(lock);
+        drop(locks);
         Ok(())
     }
 }

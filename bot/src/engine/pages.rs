@@ -143,7 +143,7 @@ impl Engine {
     /// Whoever came to a page came to every run that it stands for and that still rings for the same reason. A reason of its
     /// own that a run has since then rings on.
     pub(super) async fn came_to(&self, member: &Member, by: &Actor) -> Result<()> {
-        let (at, owner) = (self.now(), self.owner());
+        let (at, owner) = (self.now(), self.owner_of(&member.service));
         let claimed = write!(self.store, |tx| {
             tx.lock(&member.service).await?;
             let Some(saved) = tx.rollback(member.rollback).await? else { return Ok(vec![]) };

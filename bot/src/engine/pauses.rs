@@ -40,7 +40,7 @@ impl Engine {
         by: &Actor,
         delivery: Option<&Delivery>,
     ) -> Result<Paused> {
-        let (at, owner) = (self.now(), self.owner());
+        let at = self.now();
         let pause = Pause { service: service.cloned(), by: by.clone(), reason: reason.trim().to_owned(), at };
         let (paused, claimed) = write!(self.store, |tx| {
             let services = match service {
@@ -60,7 +60,7 @@ impl Engine {
             tx.set_pause(&pause).await?;
             let named = service.map_or("", |service| &service.0);
             tx.audit(at, &by.id, named, "pause", &pause.reason).await?;
-            hold(tx, services, &pause, owner.as_deref()).await
+            hold(tx, services, &pause, |service| self.owner_of(service)).await
         })?;
         self.dispatch(claimed);
         Ok(paused)
@@ -101,7 +101,7 @@ async fn hold(
     tx: &mut Tx,
     services: BTreeSet<ServiceId>,
     pause: &Pause,
-    owner: Option<&str>,
+    owner_of: impl Fn(&ServiceId) -> Option<String>,
 ) -> Result<(Paused, Vec<Claimed>)> {
     let (mut paused, mut claimed) = (Paused::default(), Vec::new());
     let event = Event::ClickRequired { why: words(pause) };
@@ -117,7 +117,8 @@ async fn hold(
             Err(error) => return Err(error),
         };
         if state.may_begin_by_itself() {
-            claimed.extend(commit::take(tx, state.id, &event, pause.at, owner).await?);
+            claimed
+                .extend(commit::take(tx, state.id, &event, pause.at, owner_of(&service).as_deref()).await?);
             paused.waiting.push((state.id, service));
         } else if state.is_automatic() && !matches!(state.phase, Phase::Escalated { .. }) {
             paused.moving.push((state.id, service));

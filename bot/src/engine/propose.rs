@@ -2,7 +2,7 @@
 
 use crate::store::write;
 use lastgood_core::{
-    Actor, At, RollbackId, ThreadId,
+    Actor, At, RollbackId, ServiceId, ThreadId,
     rollback::{Alerting, Approval, Event, Kind, Opening, Phase, Standing},
 };
 
@@ -51,7 +51,7 @@ impl Engine {
         delivery: Option<&Delivery>,
     ) -> Result<RollbackId> {
         let service = self.service(&ask.service)?;
-        let (at, owner) = (self.now(), self.owner());
+        let (at, owner) = (self.now(), self.owner_of(&service.id));
         let (id, claimed) = write!(self.store, |tx| {
             tx.lock(&service.id).await?;
             if let Some(before) = delivery::before(tx, delivery).await?.and_then(|id| id.parse().ok()) {
@@ -91,7 +91,7 @@ impl Engine {
         anchor: Option<&Anchor>,
         delivery: Option<&Delivery>,
     ) -> Result<(RollbackId, Vec<Claimed>)> {
-        let (at, owner) = (self.now(), self.owner());
+        let (at, owner) = (self.now(), self.owner_of(&service.id));
         let thread = match tx.open_thread(&service.id, at).await? {
             Some(thread) => thread,
             None => alerts::new_thread(tx, service, &[], anchor, at).await?,
@@ -111,8 +111,9 @@ impl Engine {
         Ok((id, commit::open(tx, opening, at, owner.as_deref()).await?))
     }
 
-    pub(super) fn owner(&self) -> Option<String> {
-        self.lease.owner()
+    /// Under which name effects of this service are claimed here; none while they may not be.
+    pub(super) fn owner_of(&self, service: &ServiceId) -> Option<String> {
+        self.lease.owner_of(service)
     }
 }
 

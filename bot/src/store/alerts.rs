@@ -1,9 +1,8 @@
 //! Threads and the alerts that belong to them.
 
 use lastgood_core::{At, Millis, ServiceId, ThreadId};
-use sqlx::AnyPool;
 
-use super::{Result, Tx, clean};
+use super::{Pool, Result, Tx, clean};
 
 /// Alerts of a service join its last thread for this long after the thread's end.
 pub const JOINS_WITHIN: Millis = 30 * 60_000;
@@ -42,7 +41,7 @@ pub struct Thread {
 
 /// # Errors
 /// As the database says.
-pub async fn thread(db: &AnyPool, id: ThreadId) -> Result<Option<Thread>> {
+pub async fn thread(db: &Pool, id: ThreadId) -> Result<Option<Thread>> {
     let sql = "SELECT service, opened_at, alerts, annotations FROM threads WHERE id = $1";
     let row: Option<(String, i64, i64, String)> = sqlx::query_as(sql).bind(id.0).fetch_optional(db).await?;
     Ok(row.map(|(service, opened_at, alerts, annotations)| Thread {
@@ -60,7 +59,7 @@ pub async fn thread(db: &AnyPool, id: ThreadId) -> Result<Option<Thread>> {
 /// # Errors
 /// As the database says.
 pub async fn firing_times(
-    db: &AnyPool,
+    db: &Pool,
     service: &ServiceId,
     since: At,
     silent_before: At,
@@ -75,7 +74,7 @@ pub async fn firing_times(
 ///
 /// # Errors
 /// As the database says.
-pub async fn alerting_since(db: &AnyPool, since: At) -> Result<Vec<ServiceId>> {
+pub async fn alerting_since(db: &Pool, since: At) -> Result<Vec<ServiceId>> {
     let sql = "SELECT DISTINCT service FROM alerts WHERE received_at >= $1 AND status = 'firing' AND thread IS NOT NULL";
     let rows: Vec<(String,)> = sqlx::query_as(sql).bind(since).fetch_all(db).await?;
     let mut services: Vec<_> = rows.into_iter().map(|(service,)| ServiceId(service)).collect();
@@ -122,7 +121,7 @@ type ListedRow = (String, String, i64, i64, i64, Option<i64>, String);
 /// # Errors
 /// As the database says.
 pub async fn listed(
-    db: &AnyPool,
+    db: &Pool,
     service: &ServiceId,
     silent_before: At,
     silent_since: At,
@@ -171,7 +170,7 @@ type OpenRow = (String, i64, String, String, Option<i64>);
 ///
 /// # Errors
 /// As the database says.
-pub async fn firing_in(db: &AnyPool, thread: ThreadId) -> Result<Vec<At>> {
+pub async fn firing_in(db: &Pool, thread: ThreadId) -> Result<Vec<At>> {
     let sql = "SELECT DISTINCT received_at FROM alerts WHERE thread = $1 AND status = 'firing' \
                ORDER BY received_at DESC LIMIT 100";
     let rows: Vec<(At,)> = sqlx::query_as(sql).bind(thread.0).fetch_all(db).await?;
@@ -182,7 +181,7 @@ pub async fn firing_in(db: &AnyPool, thread: ThreadId) -> Result<Vec<At>> {
 ///
 /// # Errors
 /// As the database says.
-pub async fn firing_between(db: &AnyPool, from: At, to: At) -> Result<Vec<(ServiceId, At)>> {
+pub async fn firing_between(db: &Pool, from: At, to: At) -> Result<Vec<(ServiceId, At)>> {
     let sql = "SELECT DISTINCT service, received_at FROM alerts \
                WHERE received_at >= $1 AND received_at <= $2 AND status = 'firing' AND thread IS NOT NULL";
     let rows: Vec<(String, At)> = sqlx::query_as(sql).bind(from).bind(to).fetch_all(db).await?;

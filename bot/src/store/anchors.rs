@@ -1,15 +1,14 @@
 //! Messages of others that threads of ours answer.
 
 use lastgood_core::ThreadId;
-use sqlx::AnyPool;
 
-use super::{Result, Tx, clean};
+use super::{Pool, Result, Tx, clean};
 
 /// The message, by room, in whose thread this thread's cards go.
 ///
 /// # Errors
 /// As the database says.
-pub async fn of(db: &AnyPool, thread: ThreadId, room: &str) -> Result<Option<String>> {
+pub async fn of(db: &Pool, thread: ThreadId, room: &str) -> Result<Option<String>> {
     let sql = "SELECT reference FROM anchors WHERE thread = $1 AND room = $2";
     Ok(sqlx::query_scalar(sql).bind(thread.0).bind(room.to_owned()).fetch_optional(db).await?)
 }

@@ -1,9 +1,8 @@
 //! What chat platforms delivered: kept before it is acknowledged, worked off afterwards.
 
 use lastgood_core::{At, Millis};
-use sqlx::AnyPool;
 
-use super::{Result, Tx, clean};
+use super::{Pool, Result, Tx, clean};
 
 /// Longer than any platform repeats a delivery.
 const FORGET_AFTER: Millis = 7 * 86_400_000;
@@ -21,7 +20,7 @@ pub struct Open {
 ///
 /// # Errors
 /// As the database says.
-pub async fn open(db: &AnyPool, source: &str, now: At) -> Result<Vec<Open>> {
+pub async fn open(db: &Pool, source: &str, now: At) -> Result<Vec<Open>> {
     let sql = "SELECT delivery, body, attempts FROM deliveries \
                WHERE done = 0 AND source = $1 AND not_before <= $2 ORDER BY at, delivery LIMIT 50";
     let rows: Vec<(String, String, i64)> =
@@ -33,7 +32,7 @@ pub async fn open(db: &AnyPool, source: &str, now: At) -> Result<Vec<Open>> {
 ///
 /// # Errors
 /// As the database says.
-pub async fn kept_at(db: &AnyPool, source: &str, delivery: &str) -> Result<Option<At>> {
+pub async fn kept_at(db: &Pool, source: &str, delivery: &str) -> Result<Option<At>> {
     let sql = "SELECT at FROM deliveries WHERE source = $1 AND delivery = $2";
     let query = sqlx::query_scalar(sql).bind(source.to_owned()).bind(clean(delivery));
     Ok(query.fetch_optional(db).await?)

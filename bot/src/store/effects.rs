@@ -5,9 +5,9 @@ use lastgood_core::{
     At, RollbackId, ServiceId,
     rollback::{EFFECT_VERSION, Effect, Request},
 };
-use sqlx::AnyPool;
+use sqlx::AssertSqlSafe;
 
-use super::{Result, StoreError, Tx, clean};
+use super::{Pool, Result, StoreError, Tx, bind_all, clean, one_of};
 
 /// An effect that this process may run.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,35 +41,56 @@ fn decode((id, rollback, service, owner, kind, attempts, created_at, body): Row)
     }
 }
 
-/// Effects that are due and that this build knows, one at a time for each rollback: an effect that was called off may still
-/// be at its last safe point. Pages don't wait for anything.
+/// Effects of these services that are due and that this build knows, one at a time for each rollback: an effect that was
+/// called off may still be at its last safe point. Pages don't wait for anything.
 ///
 /// # Errors
 /// As the database says.
-pub async fn due(db: &AnyPool, now: At, limit: i64) -> Result<Vec<(String, ServiceId)>> {
-    let sql = "SELECT e.id, e.service FROM effects e WHERE e.status = 'pending' AND e.not_before <= $1 AND e.v <= $2 \
-               AND (e.paging = 1 OR NOT EXISTS (SELECT 1 FROM effects b WHERE b.rollback = e.rollback \
-                    AND b.status IN ('claimed', 'cancelling') AND b.paging = 0)) \
-               ORDER BY e.not_before LIMIT $3";
-    let rows: Vec<(String, String)> =
-        sqlx::query_as(sql).bind(now).bind(EFFECT_VERSION).bind(limit).fetch_all(db).await?;
+pub async fn due(db: &Pool, services: &[ServiceId], now: At, limit: i64) -> Result<Vec<(String, ServiceId)>> {
+    let sql = format!(
+        "SELECT e.id, e.service FROM effects e WHERE e.status = 'pending' AND e.not_before <= $1 AND e.v <= $2 \
+         AND (e.paging = 1 OR NOT EXISTS (SELECT 1 FROM effects b WHERE b.rollback = e.rollback \
+              AND b.status IN ('claimed', 'cancelling') AND b.paging = 0)) \
+         AND {} ORDER BY e.not_before LIMIT $3",
+        one_of("e.service", services, 4)
+    );
+    let query = sqlx::query_as(AssertSqlSafe(sql)).bind(now).bind(EFFECT_VERSION).bind(limit);
+    let rows: Vec<(String, String)> = bind_all(query, services).fetch_all(db).await?;
     Ok(rows.into_iter().map(|(id, service)| (id, ServiceId(service))).collect())
 }
 
-/// When the next effect is due.
+/// When the next effect of these services is due.
 ///
 /// # Errors
 /// As the database says.
-pub async fn next_due(db: &AnyPool) -> Result<Option<At>> {
-    let sql = "SELECT not_before FROM effects WHERE status = 'pending' ORDER BY not_before LIMIT 1";
-    Ok(sqlx::query_scalar(sql).fetch_optional(db).await?)
+pub async fn next_due(db: &Pool, services: &[ServiceId]) -> Result<Option<At>> {
+    let sql = format!(
+        "SELECT not_before FROM effects WHERE status = 'pending' AND v <= $1 AND {} ORDER BY not_before LIMIT 1",
+        one_of("service", services, 2)
+    );
+    let query = sqlx::query_as(AssertSqlSafe(sql)).bind(EFFECT_VERSION);
+    let row: Option<(At,)> = bind_all(query, services).fetch_optional(db).await?;
+    Ok(row.map(|(at,)| at))
+}
+
+/// How many unfinished effects belong to none of these services: nobody here will ever run them.
+///
+/// # Errors
+/// As the database says.
+pub async fn foreign(db: &Pool, services: &[ServiceId]) -> Result<i64> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM effects WHERE status IN ('pending', 'claimed', 'cancelling') AND NOT ({})",
+        one_of("service", services, 1)
+    );
+    let (count,): (i64,) = bind_all(sqlx::query_as(AssertSqlSafe(sql)), services).fetch_one(db).await?;
+    Ok(count)
 }
 
 /// Whether this effect was called off while it runs: asked at every safe point.
 ///
 /// # Errors
 /// As the database says.
-pub async fn still_wanted(db: &AnyPool, id: &str, owner: &str) -> Result<bool> {
+pub async fn still_wanted(db: &Pool, id: &str, owner: &str) -> Result<bool> {
     let sql = "SELECT status FROM effects WHERE id = $1 AND owner = $2";
     let status: Option<String> =
         sqlx::query_scalar(sql).bind(id.to_owned()).bind(owner.to_owned()).fetch_optional(db).await?;
@@ -80,7 +101,7 @@ pub async fn still_wanted(db: &AnyPool, id: &str, owner: &str) -> Result<bool> {
 ///
 /// # Errors
 /// As the database says.
-pub async fn held_by(db: &AnyPool, owner: &str) -> Result<Vec<Claimed>> {
+pub async fn held_by(db: &Pool, owner: &str) -> Result<Vec<Claimed>> {
     let sql = "SELECT id, rollback, service, owner, kind, attempts, created_at, body FROM effects \
                WHERE owner = $1 AND status IN ('claimed', 'cancelling')";
     let rows: Vec<Row> = sqlx::query_as(sql).bind(owner.to_owned()).fetch_all(db).await?;
@@ -93,7 +114,7 @@ const ORPHANED: &str = "NOT EXISTS (SELECT 1 FROM replicas r WHERE r.id = effect
 ///
 /// # Errors
 /// As the database says.
-pub async fn orphaned(db: &AnyPool) -> Result<bool> {
+pub async fn orphaned(db: &Pool) -> Result<bool> {
     let sql =
         format!("SELECT COUNT(*) FROM effects WHERE status IN ('claimed', 'cancelling') AND {ORPHANED}");
     let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(db).await?;
@@ -104,9 +125,19 @@ pub async fn orphaned(db: &AnyPool) -> Result<bool> {
 ///
 /// # Errors
 /// As the database says.
-pub async fn unfinished(db: &AnyPool) -> Result<i64> {
+pub async fn unfinished(db: &Pool) -> Result<i64> {
     let sql = "SELECT COUNT(*) FROM effects WHERE status IN ('pending', 'claimed', 'cancelling')";
     Ok(sqlx::query_scalar(sql).fetch_one(db).await?)
+}
+
+/// How many of a service are not finished.
+///
+/// # Errors
+/// As the database says.
+pub async fn unfinished_of(db: &Pool, service: &ServiceId) -> Result<i64> {
+    let sql =
+        "SELECT COUNT(*) FROM effects WHERE service = $1 AND status IN ('pending', 'claimed', 'cancelling')";
+    Ok(sqlx::query_scalar(sql).bind(service.0.clone()).fetch_one(db).await?)
 }
 
 impl Tx {
@@ -267,13 +298,28 @@ impl Tx {
         Ok(freed)
     }
 
-    /// What dead owners held is free again; `owner` none: everybody's.
+    /// What others held of this service is free again: they don't execute it any more.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn release_effects(&mut self, owner: Option<&str>) -> Result<u64> {
-        let whose = "($1 = '' OR owner = $1)";
-        let owner = owner.unwrap_or_default().to_owned();
+    pub async fn release_service(&mut self, service: &ServiceId, own: &str) -> Result<u64> {
+        let mut freed = 0;
+        for (held, free) in [("cancelling", "cancelled"), ("claimed", "pending")] {
+            let sql = "UPDATE effects SET status = $2, owner = NULL WHERE status = $1 AND service = $3 AND owner <> $4";
+            let query = sqlx::query(sql).bind(held.to_owned()).bind(free.to_owned());
+            let query = query.bind(service.0.clone()).bind(own.to_owned());
+            freed += query.execute(self.conn()).await?.rows_affected();
+        }
+        Ok(freed)
+    }
+
+    /// What a dead owner held is free again.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn release_effects(&mut self, owner: &str) -> Result<u64> {
+        let whose = "owner = $1";
+        let owner = owner.to_owned();
         let called_off = format!(
             "UPDATE effects SET status = 'cancelled', owner = NULL WHERE status = 'cancelling' AND {whose}"
         );

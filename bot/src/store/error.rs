@@ -43,6 +43,13 @@ impl StoreError {
         Self::Undecodable { what: what.into(), error: error.to_string() }
     }
 
+    /// The database works, and somebody has locked what this was about for longer than is waited: PostgreSQL's
+    /// `lock_not_available`, and `query_canceled` of a statement that took too long.
+    pub fn is_about_a_lock(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        matches!(error.code().as_deref(), Some("55P03" | "57014"))
+    }
+
     /// The database itself does not work now, as opposed to an answer from it.
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Database(_))

@@ -1,9 +1,8 @@
 //! Incidents: opened by a rollback, closed by a root cause.
 
 use lastgood_core::{At, IncidentId, RollbackId, ServiceId, ThreadId};
-use sqlx::AnyPool;
 
-use super::{Result, Tx, clean};
+use super::{Pool, Result, Tx, clean};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Incident {
@@ -42,7 +41,7 @@ fn decode(
 
 /// # Errors
 /// As the database says.
-pub async fn get(db: &AnyPool, id: IncidentId) -> Result<Option<Incident>> {
+pub async fn get(db: &Pool, id: IncidentId) -> Result<Option<Incident>> {
     let sql = format!("{ROW} WHERE id = $1");
     Ok(sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id.0).fetch_optional(db).await?.map(decode))
 }
@@ -51,7 +50,7 @@ pub async fn get(db: &AnyPool, id: IncidentId) -> Result<Option<Incident>> {
 ///
 /// # Errors
 /// As the database says.
-pub async fn of_thread(db: &AnyPool, thread: ThreadId) -> Result<Option<Incident>> {
+pub async fn of_thread(db: &Pool, thread: ThreadId) -> Result<Option<Incident>> {
     let sql = format!("{ROW} WHERE thread = $1 ORDER BY id DESC LIMIT 1");
     Ok(sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(thread.0).fetch_optional(db).await?.map(decode))
 }
@@ -60,7 +59,7 @@ pub async fn of_thread(db: &AnyPool, thread: ThreadId) -> Result<Option<Incident
 ///
 /// # Errors
 /// As the database says.
-pub async fn list(db: &AnyPool, all: bool) -> Result<Vec<Incident>> {
+pub async fn list(db: &Pool, all: bool) -> Result<Vec<Incident>> {
     let sql = format!("{ROW} WHERE $1 = 1 OR closed_at IS NULL ORDER BY id DESC LIMIT 200");
     let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(i64::from(all)).fetch_all(db).await?;
     Ok(rows.into_iter().map(decode).collect())

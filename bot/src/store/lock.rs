@@ -1,31 +1,57 @@
-//! On SQLite one process executes at a time. A lock on a file beside the database says which: the system takes it from a
-//! process that dies, at once, whatever it died of.
+//! On SQLite one process at a time executes a service. Locks on files beside the database say which: the system takes them
+//! from a process that dies, at once, whatever it died of.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
     path::Path,
 };
 
+use lastgood_core::ServiceId;
+
 use super::{Result, StoreError};
 
 /// Held as long as it lives.
 #[derive(Debug)]
-pub struct ExecutorLock {
+pub struct Lock {
     _file: File,
 }
 
-impl ExecutorLock {
-    /// Takes the lock, unless another process has it.
+impl Lock {
+    /// Whoever executes anything shares this one. Builds that know no locks of services take it for themselves alone.
     ///
     /// # Errors
     /// When the file can't be made or locked.
-    pub fn try_take(database: &Path) -> Result<Option<Self>> {
-        let file = open(database, "executor")?;
-        match file.try_lock() {
+    pub fn share(database: &Path) -> Result<Option<Self>> {
+        Self::take(database, "executor", File::try_lock_shared)
+    }
+
+    /// To execute this service, unless another process does.
+    ///
+    /// # Errors
+    /// As `share`.
+    pub fn of_service(database: &Path, service: &ServiceId) -> Result<Option<Self>> {
+        Self::take(database, &format!("executor.{service}"), File::try_lock)
+    }
+
+    /// To talk to the chats, unless another process does.
+    ///
+    /// # Errors
+    /// As `share`.
+    pub fn of_delivery(database: &Path) -> Result<Option<Self>> {
+        Self::take(database, "delivery", File::try_lock)
+    }
+
+    fn take(
+        database: &Path,
+        purpose: &str,
+        lock: impl Fn(&File) -> std::result::Result<(), TryLockError>,
+    ) -> Result<Option<Self>> {
+        let file = open(database, purpose)?;
+        match lock(&file) {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => {
-                Err(StoreError::File { path: named(database, "executor"), error })
+                Err(StoreError::File { path: named(database, purpose), error })
             }
         }
     }

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lastgood_core::{Digest, ServiceId};
-use sqlx::AnyPool;
 
-use super::{Result, StoreError, Tx};
+use super::{Pool, Result, StoreError, Tx};
 
 type Row = (String, String);
 
@@ -28,7 +27,7 @@ fn decode(rows: Vec<Row>) -> Result<BTreeMap<Digest, BTreeSet<Digest>>> {
 /// # Errors
 /// As the database says, or when a row can't be decoded.
 pub async fn of_service(
-    db: &AnyPool,
+    db: &Pool,
     service: &ServiceId,
     limit: i64,
 ) -> Result<BTreeMap<Digest, BTreeSet<Digest>>> {
@@ -42,7 +41,7 @@ pub async fn of_service(
 ///
 /// # Errors
 /// As `of_service`.
-pub async fn of_digest(db: &AnyPool, digest: &Digest) -> Result<Option<BTreeSet<Digest>>> {
+pub async fn of_digest(db: &Pool, digest: &Digest) -> Result<Option<BTreeSet<Digest>>> {
     let sql = "SELECT image, manifest FROM manifests WHERE image = $1";
     let rows = sqlx::query_as(sql).bind(digest.to_string()).fetch_all(db).await?;
     Ok(decode(rows)?.remove(digest))

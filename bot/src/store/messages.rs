@@ -1,9 +1,8 @@
 //! What is to be said, per thread and room: posts in their order, and cards of which only the latest revision matters.
 
 use lastgood_core::{At, RollbackId, ThreadId, card::Card};
-use sqlx::AnyPool;
 
-use super::{Result, StoreError, Tx, clean};
+use super::{Pool, Result, StoreError, Tx, clean};
 
 /// The slot of a thread's root card.
 pub const ROOT: &str = "root";
@@ -83,24 +82,39 @@ impl Message {
 
 type Read = std::result::Result<Message, Unreadable>;
 
-/// Messages of a room that the platform does not have, in order.
+/// Messages of a room that the platform does not have and that can be tried now, in order; without those that wait behind one
+/// of their thread that can't be tried yet, so that a thread that stands keeps no other waiting.
 ///
 /// # Errors
 /// As the database says.
-pub async fn unsent(db: &AnyPool, room: &str) -> Result<Vec<Read>> {
+pub async fn unsent(db: &Pool, room: &str, now: At) -> Result<Vec<Read>> {
     let sql = format!(
-        "{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' AND status <> 'sent' \
-                       ORDER BY CASE WHEN slot = 'root' THEN 0 ELSE 1 END, id LIMIT 200"
+        "{ROW} m WHERE room = $1 AND status <> 'done' AND status <> 'refused' AND status <> 'sent' \
+         AND NOT EXISTS (SELECT 1 FROM messages h WHERE h.room = m.room AND h.thread = m.thread \
+              AND h.status <> 'done' AND h.status <> 'refused' AND h.status <> 'sent' AND h.not_before > $2 \
+              AND (h.id = m.id OR h.slot = 'root' OR (m.slot <> 'root' AND h.id < m.id))) \
+         ORDER BY CASE WHEN slot = 'root' THEN 0 ELSE 1 END, id LIMIT 200"
     );
-    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(room.to_owned()).fetch_all(db).await?;
+    let query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(room.to_owned()).bind(now);
+    let rows: Vec<Row> = query.fetch_all(db).await?;
     Ok(rows.into_iter().map(read).collect())
+}
+
+/// When the next message of a room that the platform does not have can be tried.
+///
+/// # Errors
+/// As the database says.
+pub async fn next_unsent(db: &Pool, room: &str, now: At) -> Result<Option<At>> {
+    let sql = "SELECT MIN(not_before) FROM messages WHERE room = $1 AND status <> 'done' AND status <> 'refused' \
+               AND status <> 'sent' AND not_before > $2";
+    Ok(sqlx::query_scalar(sql).bind(room.to_owned()).bind(now).fetch_one(db).await?)
 }
 
 /// Messages of a room of which the platform has an older revision, and that can be tried now; cards first.
 ///
 /// # Errors
 /// As the database says.
-pub async fn outdated(db: &AnyPool, room: &str, now: At, limit: i64) -> Result<Vec<Read>> {
+pub async fn outdated(db: &Pool, room: &str, now: At, limit: i64) -> Result<Vec<Read>> {
     let sql = format!(
         "{ROW} WHERE room = $1 AND status <> 'done' AND status <> 'refused' AND status = 'sent' \
                        AND not_before <= $2 \
@@ -124,7 +138,7 @@ fn read(row: Row) -> Read {
 ///
 /// # Errors
 /// As the database says.
-pub async fn waiting_rooms(db: &AnyPool) -> Result<Vec<String>> {
+pub async fn waiting_rooms(db: &Pool) -> Result<Vec<String>> {
     let sql = "SELECT DISTINCT room FROM messages WHERE status <> 'done' AND status <> 'refused'";
     let rows: Vec<(String,)> = sqlx::query_as(sql).fetch_all(db).await?;
     Ok(rows.into_iter().map(|(room,)| room).collect())
@@ -134,7 +148,7 @@ pub async fn waiting_rooms(db: &AnyPool) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// As the database says.
-pub async fn root_of(db: &AnyPool, thread: ThreadId, room: &str) -> Result<Option<String>> {
+pub async fn root_of(db: &Pool, thread: ThreadId, room: &str) -> Result<Option<String>> {
     let sql = "SELECT reference FROM messages WHERE thread = $1 AND room = $2 AND slot = $3";
     let row: Option<(Option<String>,)> = sqlx::query_as(sql)
         .bind(thread.0)
@@ -149,7 +163,7 @@ pub async fn root_of(db: &AnyPool, thread: ThreadId, room: &str) -> Result<Optio
 ///
 /// # Errors
 /// As the database says.
-pub async fn refused(db: &AnyPool) -> Result<i64> {
+pub async fn refused(db: &Pool) -> Result<i64> {
     Ok(sqlx::query_scalar("SELECT COUNT(*) FROM messages WHERE status = 'refused'").fetch_one(db).await?)
 }
 

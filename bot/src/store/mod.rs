@@ -10,10 +10,13 @@ mod fuse;
 mod lock;
 mod notify;
 mod open;
+mod pool;
+mod purposes;
 
 pub mod alerts;
 pub mod anchors;
 pub mod audit;
+pub mod clock;
 pub mod deliveries;
 pub mod effects;
 pub mod heard;
@@ -30,13 +33,15 @@ pub mod truces;
 use std::sync::Arc;
 
 use lastgood_core::ServiceId;
-use sqlx::{Any, AnyConnection, AnyPool, Transaction};
-use tokio::sync::watch;
+use sqlx::AnyConnection;
+use tokio::{sync::watch, time::timeout};
 
 pub use error::StoreError;
 pub use fuse::Fuse;
-pub use lock::ExecutorLock;
+pub use lock::Lock;
 pub use open::without_password;
+pub use pool::Pool;
+pub use purposes::Purpose;
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 
@@ -52,8 +57,8 @@ pub enum Kind {
 #[derive(Clone)]
 pub struct Store {
     kind: Kind,
-    writer: AnyPool,
-    reader: AnyPool,
+    purpose: Purpose,
+    pools: Arc<purposes::Purposes>,
     /// The database's file, where there is one.
     path: Option<std::path::PathBuf>,
     /// Wakes executor and delivery in this process after a commit. Other processes are found by a poll.
@@ -65,14 +70,14 @@ pub struct Store {
     _listening: Option<Arc<notify::Listening>>,
 }
 
-/// A write transaction.
+/// A write transaction. Dropped before its end it is gone, and its connection with it.
 pub struct Tx {
-    inner: Transaction<'static, Any>,
+    on: purposes::Writing,
 }
 
 impl Tx {
     pub fn conn(&mut self) -> &mut AnyConnection {
-        &mut self.inner
+        self.on.lent.get()
     }
 
     /// Serialises this transaction with every other one about the service. Several services: in the order of their ids.
@@ -117,13 +122,18 @@ impl Store {
         self.fuse.as_ref().is_some_and(|fuse| fuse.burnt())
     }
 
-    /// A pool for reading only.
-    pub fn reader(&self) -> &AnyPool {
+    /// The same store, on the connections that are kept for this purpose.
+    #[must_use]
+    pub fn on(&self, purpose: Purpose) -> Self {
+        Self { purpose, ..self.clone() }
+    }
+
+    /// For reading only. Every query on it has a limit.
+    pub fn reader(&self) -> &Pool {
         if self.burnt() {
-            // Marked as closed by the call itself; there is nothing to wait for.
-            drop(self.reader.close());
+            self.pools.shut();
         }
-        &self.reader
+        self.pools.reader(self.purpose)
     }
 
     /// Changes with every commit of this process.
@@ -139,23 +149,18 @@ impl Store {
         if self.burnt() {
             return Err(gone());
         }
-        let inner = match self.kind {
-            Kind::Sqlite => self.begin_immediate().await?,
-            Kind::Postgres => self.writer.begin().await?,
+        let mut tx = Tx { on: self.pools.writer(self.purpose).await? };
+        let begin = match self.kind {
+            Kind::Sqlite => "BEGIN IMMEDIATE",
+            Kind::Postgres => "BEGIN",
         };
-        Ok(Tx { inner })
-    }
-
-    /// A full disk makes SQLite roll back by itself; the driver then still counts a transaction on the connection and begins
-    /// no other on it. The connection is given up for a new one, or nothing would be written until the next start.
-    async fn begin_immediate(&self) -> Result<Transaction<'static, Any>> {
-        match self.writer.begin_with("BEGIN IMMEDIATE").await {
-            Err(sqlx::Error::InvalidSavePointStatement) => {
-                tracing::warn!("the connection for writing was left in a transaction; it is replaced");
-                self.writer.acquire().await?.close().await.ok();
-                Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        match within(sqlx::raw_sql(begin).execute(tx.conn())).await {
+            Ok(_) => Ok(tx),
+            Err(error) => {
+                // Not in a transaction, as far as is known: others may use it, unless the error says otherwise.
+                tx.on.lent.give_back(Some(&error));
+                Err(error.into())
             }
-            other => Ok(other?),
         }
     }
 
@@ -166,7 +171,7 @@ impl Store {
     pub async fn end<T>(&self, tx: Tx, worked: Result<T>, tries: u32) -> Result<Option<T>> {
         let result = match worked {
             Ok(_) if self.fuse.as_ref().is_some_and(|fuse| !fuse.before_commit()) => {
-                roll_back(tx).await;
+                roll_back(tx, None).await;
                 Err(gone())
             }
             Ok(value) => match self.commit(tx).await {
@@ -175,7 +180,8 @@ impl Store {
                 Err(error) => Err(error),
             },
             Err(error) => {
-                roll_back(tx).await;
+                let failed = if let StoreError::Database(error) = &error { Some(error) } else { None };
+                roll_back(tx, failed).await;
                 Err(error)
             }
         };
@@ -193,12 +199,21 @@ impl Store {
     }
 
     async fn commit(&self, mut tx: Tx) -> Result<()> {
+        let mut sql = "COMMIT".to_owned();
         if self.kind == Kind::Postgres {
             // Delivered with the commit, or not at all.
-            let tell = notify::tell(&self.name);
-            sqlx::query(sqlx::AssertSqlSafe(tell)).execute(tx.conn()).await?;
+            sql = format!("{}; COMMIT", notify::tell(&self.name));
         }
-        Ok(tx.inner.commit().await?)
+        match within(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(tx.conn())).await {
+            Ok(_) => {
+                tx.on.lent.give_back(None);
+                Ok(())
+            }
+            Err(error) => {
+                roll_back(tx, Some(&error)).await;
+                Err(error.into())
+            }
+        }
     }
 
     /// Whether the database answers.
@@ -206,20 +221,46 @@ impl Store {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT 1").execute(&self.reader).await?;
+        sqlx::query("SELECT 1").execute(self.pools.reader(self.purpose)).await?;
         Ok(())
     }
 
     pub async fn close(&self) {
-        self.writer.close().await;
-        self.reader.close().await;
+        self.pools.close().await;
     }
 }
 
-async fn roll_back(tx: Tx) {
-    if let Err(failed) = tx.inner.rollback().await {
-        tracing::debug!(%failed, "rolling back");
+/// Rolls back. A connection that does not even do that is given up, which comes to the same.
+async fn roll_back(mut tx: Tx, failed: Option<&sqlx::Error>) {
+    if failed.is_some_and(pool::is_end_of_connection) {
+        return tx.on.lent.give_back(failed);
     }
+    match within(sqlx::raw_sql("ROLLBACK").execute(tx.conn())).await {
+        Ok(_) => tx.on.lent.give_back(failed),
+        Err(error) => {
+            tracing::debug!(%error, "rolling back; the connection is given up");
+            if pool::is_end_of_connection(&error) {
+                tx.on.lent.give_back(Some(&error));
+            }
+        }
+    }
+}
+
+/// The longest that a try of a transaction works, between its beginning and its commit.
+const WORK: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Work of a transaction, with its limit. For [`write`].
+///
+/// # Errors
+/// What the work says, or that the database does not answer.
+pub async fn limited<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(WORK, work).await.unwrap_or_else(|_| Err(pool::no_answer().into()))
+}
+
+async fn within<T>(
+    asked: impl Future<Output = std::result::Result<T, sqlx::Error>>,
+) -> std::result::Result<T, sqlx::Error> {
+    timeout(pool::ANSWER, asked).await.unwrap_or_else(|_| Err(pool::no_answer()))
 }
 
 /// What everything is answered once the fuse has burnt.
@@ -237,10 +278,10 @@ macro_rules! write {
             tries += 1;
             let ended = match store.begin().await {
                 Ok(mut begun) => {
-                    let worked: $crate::store::Result<_> = async {
+                    let worked: $crate::store::Result<_> = $crate::store::limited(async {
                         let $tx = &mut begun;
                         $work
-                    }
+                    })
                     .await;
                     store.end(begun, worked, tries).await
                 }
@@ -259,4 +300,19 @@ pub(crate) use write;
 /// Text from outside may hold NUL, which PostgreSQL's text can't.
 pub fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
+}
+
+/// A condition for being one of these services, whose names are bound from parameter `first` on.
+fn one_of(column: &str, services: &[ServiceId], first: usize) -> String {
+    if services.is_empty() {
+        return "1 = 0".to_owned();
+    }
+    let names: Vec<_> = (first..first + services.len()).map(|n| format!("${n}")).collect();
+    format!("{column} IN ({})", names.join(", "))
+}
+
+type RowsOf<'q, T> = sqlx::query::QueryAs<'q, sqlx::Any, T, <sqlx::Any as sqlx::Database>::Arguments>;
+
+fn bind_all<'q, T>(query: RowsOf<'q, T>, services: &[ServiceId]) -> RowsOf<'q, T> {
+    services.iter().fold(query, |query, service| query.bind(service.0.clone()))
 }

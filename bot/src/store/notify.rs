@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use rand::Rng as _;
-use sqlx::postgres::PgListener;
-use tokio::{sync::watch, task::AbortHandle};
+use sqlx::{Executor as _, postgres::PgListener};
+use tokio::{sync::watch, task::AbortHandle, time::timeout};
 
 const CHANNEL: &str = "lastgood";
 
@@ -20,6 +20,10 @@ pub(super) fn tell(name: &str) -> String {
 
 /// Longest wait before the connection is tried again.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// After so long without a word the connection is asked whether it still works: one that a network dropped is silent, too.
+const QUIET: Duration = Duration::from_secs(15);
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Ends its task when the last store that shares it goes.
 pub(super) struct Listening(AbortHandle);
@@ -53,10 +57,19 @@ pub(super) fn listen(url: String, name: String, committed: Arc<watch::Sender<u64
 async fn attend(url: &str, name: &str, committed: &watch::Sender<u64>) -> sqlx::Result<()> {
     let mut listener = PgListener::connect(url).await?;
     listener.listen(CHANNEL).await?;
-    // None: the connection broke. What came meanwhile is not known, so it counts as something.
-    while let Some(told) = listener.try_recv().await? {
-        if told.payload() != name {
-            committed.send_modify(|count| *count = count.wrapping_add(1));
+    loop {
+        match timeout(QUIET, listener.try_recv()).await {
+            Ok(told) => match told? {
+                Some(told) if told.payload() == name => {}
+                Some(_) => committed.send_modify(|count| *count = count.wrapping_add(1)),
+                // The connection broke. What came meanwhile is not known, so it counts as something.
+                None => break,
+            },
+            Err(_) => match timeout(ANSWER, listener.execute("SELECT 1")).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(error),
+                Err(_) => break,
+            },
         }
     }
     committed.send_modify(|count| *count = count.wrapping_add(1));

@@ -1,9 +1,8 @@
 //! Pages as pagers know them, and the runs that each stands for.
 
 use lastgood_core::{At, RollbackId, ServiceId};
-use sqlx::AnyPool;
 
-use super::{Result, StoreError, Tx, clean};
+use super::{Pool, Result, StoreError, Tx, clean};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -72,7 +71,7 @@ fn number(value: i64) -> Result<u32> {
 ///
 /// # Errors
 /// As the database says, or when a row can't be decoded.
-pub async fn named(db: &AnyPool, key_or_tag: &str) -> Result<Vec<Page>> {
+pub async fn named(db: &Pool, key_or_tag: &str) -> Result<Vec<Page>> {
     let sql = format!("{ROW} WHERE p.key = $1 OR p.tag = $1 ORDER BY p.pager, p.key");
     let query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(clean(key_or_tag));
     query.fetch_all(db).await?.into_iter().map(decode).collect()
@@ -82,7 +81,7 @@ pub async fn named(db: &AnyPool, key_or_tag: &str) -> Result<Vec<Page>> {
 ///
 /// # Errors
 /// As the database says, or when a row can't be decoded.
-pub async fn members(db: &AnyPool, page: &Page) -> Result<Vec<Member>> {
+pub async fn members(db: &Pool, page: &Page) -> Result<Vec<Member>> {
     let rows = sqlx::query_as(MEMBERS).bind(page.pager.clone()).bind(page.key.clone()).fetch_all(db).await?;
     rows.into_iter().map(member).collect()
 }

@@ -1,9 +1,9 @@
 //! Where nothing is shifted without a click, because somebody said so.
 
 use lastgood_core::{Actor, At, ServiceId};
-use sqlx::{AnyExecutor, AnyPool};
+use sqlx::AnyExecutor;
 
-use super::{Result, Tx, clean};
+use super::{Pool, Result, Tx, clean};
 
 /// A pause that is in force.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ fn key(service: Option<&ServiceId>) -> String {
 ///
 /// # Errors
 /// As the database says.
-pub async fn in_force(db: &AnyPool) -> Result<Vec<Pause>> {
+pub async fn in_force(db: &Pool) -> Result<Vec<Pause>> {
     let sql = format!("{ROW} ORDER BY service");
     let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(db).await?;
     Ok(rows.into_iter().map(decode).collect())

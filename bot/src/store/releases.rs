@@ -4,9 +4,8 @@ use lastgood_core::{
     Artifact, At, Digest, ReleaseId, RollbackId, ServiceId,
     inventory::{Origin, Phase, Release, Stability},
 };
-use sqlx::AnyPool;
 
-use super::{Result, StoreError, Tx, clean};
+use super::{Pool, Result, StoreError, Tx, clean};
 
 type Row = (
     i64,
@@ -46,7 +45,7 @@ fn decode(row: Row) -> Result<Release> {
 ///
 /// # Errors
 /// As the database says, or when a row can't be decoded.
-pub async fn newest(db: &AnyPool, service: &ServiceId, limit: i64) -> Result<Vec<Release>> {
+pub async fn newest(db: &Pool, service: &ServiceId, limit: i64) -> Result<Vec<Release>> {
     let sql = format!("SELECT {COLUMNS} FROM releases WHERE service = $1 ORDER BY at DESC, id DESC LIMIT $2");
     let rows: Vec<Row> =
         sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(service.0.clone()).bind(limit).fetch_all(db).await?;
@@ -57,7 +56,7 @@ pub async fn newest(db: &AnyPool, service: &ServiceId, limit: i64) -> Result<Vec
 ///
 /// # Errors
 /// As `newest`.
-pub async fn last_in_pool(db: &AnyPool, service: &ServiceId, pool: &str) -> Result<Option<Release>> {
+pub async fn last_in_pool(db: &Pool, service: &ServiceId, pool: &str) -> Result<Option<Release>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM releases WHERE service = $1 AND pool = $2 ORDER BY at DESC, id DESC LIMIT 1"
     );
@@ -74,11 +73,7 @@ pub async fn last_in_pool(db: &AnyPool, service: &ServiceId, pool: &str) -> Resu
 ///
 /// # Errors
 /// As `newest`.
-pub async fn unplaced_since(
-    db: &AnyPool,
-    service: &ServiceId,
-    last: Option<&Release>,
-) -> Result<Vec<Release>> {
+pub async fn unplaced_since(db: &Pool, service: &ServiceId, last: Option<&Release>) -> Result<Vec<Release>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM releases AS unplaced WHERE service = $1 AND pool IS NULL AND phase <> 'preview' \
          AND digest <> $2 AND (at > $3 OR (at = $3 AND id > $4)) AND NOT EXISTS (SELECT 1 FROM releases AS placed \
@@ -99,7 +94,7 @@ pub async fn unplaced_since(
 ///
 /// # Errors
 /// As the database says.
-pub async fn knows(db: &AnyPool, service: &ServiceId, digest: &Digest) -> Result<bool> {
+pub async fn knows(db: &Pool, service: &ServiceId, digest: &Digest) -> Result<bool> {
     let sql =
         "SELECT COUNT(*) FROM (SELECT 1 FROM releases WHERE service = $1 AND digest = $2 LIMIT 1) AS found";
     let count: i64 =
@@ -111,7 +106,7 @@ pub async fn knows(db: &AnyPool, service: &ServiceId, digest: &Digest) -> Result
 ///
 /// # Errors
 /// As `newest`.
-pub async fn named(db: &AnyPool, service: &ServiceId, word: &str) -> Result<Vec<Artifact>> {
+pub async fn named(db: &Pool, service: &ServiceId, word: &str) -> Result<Vec<Artifact>> {
     let all = newest(db, service, 1000).await?;
     let mut found: Vec<Artifact> = Vec::new();
     for release in all {
@@ -151,7 +146,7 @@ const MARK: &str =
 ///
 /// # Errors
 /// As `newest`.
-pub async fn marks(db: &AnyPool, service: &ServiceId) -> Result<Vec<Mark>> {
+pub async fn marks(db: &Pool, service: &ServiceId) -> Result<Vec<Mark>> {
     let rows: Vec<MarkRow> = sqlx::query_as(MARK).bind(service.0.clone()).fetch_all(db).await?;
     rows.into_iter().map(decode_mark).collect()
 }
@@ -160,7 +155,7 @@ pub async fn marks(db: &AnyPool, service: &ServiceId) -> Result<Vec<Mark>> {
 ///
 /// # Errors
 /// As `newest`.
-pub async fn newest_marks(db: &AnyPool, service: &ServiceId, limit: i64) -> Result<Vec<Mark>> {
+pub async fn newest_marks(db: &Pool, service: &ServiceId, limit: i64) -> Result<Vec<Mark>> {
     let sql = format!(
         "WITH newest AS (SELECT digest FROM releases WHERE service = $1 ORDER BY at DESC, id DESC LIMIT $2) {MARK} \
          AND (digest IN (SELECT digest FROM newest) OR digest IN (SELECT manifest FROM manifests WHERE image IN \
@@ -175,7 +170,7 @@ pub async fn newest_marks(db: &AnyPool, service: &ServiceId, limit: i64) -> Resu
 ///
 /// # Errors
 /// As `newest`.
-pub async fn mark_of(db: &AnyPool, service: &ServiceId, digest: &Digest) -> Result<Option<Mark>> {
+pub async fn mark_of(db: &Pool, service: &ServiceId, digest: &Digest) -> Result<Option<Mark>> {
     let sql = format!("{MARK} AND digest = $2");
     let row: Option<MarkRow> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(service.0.clone())

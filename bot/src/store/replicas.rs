@@ -1,14 +1,12 @@
 //! Who executes. Clocks are never compared: a replica's counter moves, or it does not.
 
-use sqlx::AnyPool;
-
-use super::{Result, Tx};
+use super::{Pool, Result, Tx};
 
 /// All replicas with their counters.
 ///
 /// # Errors
 /// As the database says.
-pub async fn all(db: &AnyPool) -> Result<Vec<(String, i64)>> {
+pub async fn all(db: &Pool) -> Result<Vec<(String, i64)>> {
     Ok(sqlx::query_as("SELECT id, beat FROM replicas").fetch_all(db).await?)
 }
 
@@ -51,7 +49,7 @@ impl Tx {
         for sql in ["DELETE FROM replicas WHERE id = $1", "DELETE FROM roles WHERE owner = $1"] {
             sqlx::query(sql).bind(id.to_owned()).execute(self.conn()).await?;
         }
-        self.release_effects(Some(id)).await?;
+        self.release_effects(id).await?;
         Ok(())
     }
 
@@ -69,14 +67,13 @@ impl Tx {
         Ok(owner == id)
     }
 
-    /// The only executing process begins: whoever was before it is gone.
+    /// Gives a role back.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn begin_alone(&mut self) -> Result<u64> {
-        for sql in ["DELETE FROM replicas", "DELETE FROM roles"] {
-            sqlx::query(sql).execute(self.conn()).await?;
-        }
-        self.release_effects(None).await
+    pub async fn leave_role(&mut self, role: &str, id: &str) -> Result<()> {
+        let sql = "DELETE FROM roles WHERE name = $1 AND owner = $2";
+        sqlx::query(sql).bind(role.to_owned()).bind(id.to_owned()).execute(self.conn()).await?;
+        Ok(())
     }
 }

@@ -6,9 +6,9 @@ use lastgood_core::{
     At, Digest, RollbackId, ServiceId, ThreadId,
     rollback::{EVENT_VERSION, Event, Kind, Rollback, Timer},
 };
-use sqlx::{AnyExecutor, AnyPool};
+use sqlx::AnyExecutor;
 
-use super::{Result, StoreError, Tx, clean};
+use super::{Pool, Result, StoreError, Tx, bind_all, clean, one_of};
 
 /// A rollback with the number of its last event.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +64,7 @@ enum Bind {
 
 /// # Errors
 /// As the database says, or when the row can't be decoded.
-pub async fn get(db: &AnyPool, id: RollbackId) -> Result<Option<Saved>> {
+pub async fn get(db: &Pool, id: RollbackId) -> Result<Option<Saved>> {
     one(db, "WHERE id = $1", Bind::Number(id.0)).await
 }
 
@@ -72,7 +72,7 @@ pub async fn get(db: &AnyPool, id: RollbackId) -> Result<Option<Saved>> {
 ///
 /// # Errors
 /// As `get`.
-pub async fn active(db: &AnyPool, service: &ServiceId) -> Result<Option<Saved>> {
+pub async fn active(db: &Pool, service: &ServiceId) -> Result<Option<Saved>> {
     one(db, "WHERE service = $1 AND active = 1", Bind::Text(service.0.clone())).await
 }
 
@@ -80,7 +80,7 @@ pub async fn active(db: &AnyPool, service: &ServiceId) -> Result<Option<Saved>> 
 ///
 /// # Errors
 /// As the database says.
-pub async fn running(db: &AnyPool) -> Result<i64> {
+pub async fn running(db: &Pool) -> Result<i64> {
     Ok(sqlx::query_scalar("SELECT COUNT(*) FROM rollbacks WHERE active = 1").fetch_one(db).await?)
 }
 
@@ -88,7 +88,7 @@ pub async fn running(db: &AnyPool) -> Result<i64> {
 ///
 /// # Errors
 /// As `get`.
-pub async fn newest_in(db: &AnyPool, thread: ThreadId) -> Result<Option<Saved>> {
+pub async fn newest_in(db: &Pool, thread: ThreadId) -> Result<Option<Saved>> {
     one(db, "WHERE thread = $1 ORDER BY id DESC LIMIT 1", Bind::Number(thread.0)).await
 }
 
@@ -96,7 +96,7 @@ pub async fn newest_in(db: &AnyPool, thread: ThreadId) -> Result<Option<Saved>> 
 ///
 /// # Errors
 /// As `get`.
-pub async fn recent(db: &AnyPool, service: Option<&ServiceId>, limit: i64) -> Result<Vec<Saved>> {
+pub async fn recent(db: &Pool, service: Option<&ServiceId>, limit: i64) -> Result<Vec<Saved>> {
     let sql = format!("{ROW} WHERE $1 = '' OR service = $1 ORDER BY id DESC LIMIT $2");
     let rows: Vec<(i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(service.map_or_else(String::new, |s| s.0.clone()))
@@ -110,7 +110,7 @@ pub async fn recent(db: &AnyPool, service: Option<&ServiceId>, limit: i64) -> Re
 ///
 /// # Errors
 /// As `get`.
-pub async fn events(db: &AnyPool, id: RollbackId, after: i64) -> Result<Vec<Committed>> {
+pub async fn events(db: &Pool, id: RollbackId, after: i64) -> Result<Vec<Committed>> {
     let sql = "SELECT seq, at, body FROM events WHERE rollback = $1 AND seq > $2 ORDER BY seq";
     let rows: Vec<(i64, i64, String)> = sqlx::query_as(sql).bind(id.0).bind(after).fetch_all(db).await?;
     rows.into_iter()
@@ -126,7 +126,7 @@ pub async fn events(db: &AnyPool, id: RollbackId, after: i64) -> Result<Vec<Comm
 ///
 /// # Errors
 /// As the database says.
-pub async fn activity(db: &AnyPool, service: &ServiceId, since: At) -> Result<Vec<(At, Option<At>)>> {
+pub async fn activity(db: &Pool, service: &ServiceId, since: At) -> Result<Vec<(At, Option<At>)>> {
     let sql = "SELECT opened_at, ended_at FROM rollbacks WHERE service = $1 AND (ended_at IS NULL OR ended_at >= $2)";
     Ok(sqlx::query_as(sql).bind(service.0.clone()).bind(since).fetch_all(db).await?)
 }
@@ -135,7 +135,7 @@ pub async fn activity(db: &AnyPool, service: &ServiceId, since: At) -> Result<Ve
 ///
 /// # Errors
 /// As the database says.
-pub async fn blamed(db: &AnyPool, service: &ServiceId, limit: i64) -> Result<Vec<(String, i64)>> {
+pub async fn blamed(db: &Pool, service: &ServiceId, limit: i64) -> Result<Vec<(String, i64)>> {
     let sql = "WITH newest AS (SELECT digest FROM releases WHERE service = $1 ORDER BY at DESC, id DESC LIMIT $2) \
                SELECT failing, MAX(id) FROM rollbacks WHERE service = $1 AND blamed = 1 AND (failing IN (SELECT digest \
                FROM newest) OR failing IN (SELECT manifest FROM manifests WHERE image IN (SELECT digest FROM newest))) \
@@ -147,19 +147,54 @@ pub async fn blamed(db: &AnyPool, service: &ServiceId, limit: i64) -> Result<Vec
 ///
 /// # Errors
 /// As the database says.
-pub async fn progress(db: &AnyPool, id: RollbackId) -> Result<Option<(String, i64)>> {
+pub async fn progress(db: &Pool, id: RollbackId) -> Result<Option<(String, i64)>> {
     let sql = "SELECT body, revision FROM progress WHERE rollback = $1";
     Ok(sqlx::query_as(sql).bind(id.0).fetch_optional(db).await?)
 }
 
-/// Rollbacks with events or progress that rooms have not been told of, each with the revision of its news.
+/// A condition for rows that belong to rollbacks of these services. Few rows are looked at, and many rollbacks there are: hence
+/// no join, which might begin at the other end.
+fn of_services(table: &str, services: &[ServiceId], first: usize) -> String {
+    let of = one_of("r.service", services, first);
+    format!("EXISTS (SELECT 1 FROM rollbacks r WHERE r.id = {table}.rollback AND {of})")
+}
+
+/// Rollbacks of these services with events or progress that rooms have not been told of, each with the revision of its news;
+/// without those that could not be told, and are to be tried again later.
 ///
 /// # Errors
 /// As the database says.
-pub async fn behind(db: &AnyPool) -> Result<Vec<(RollbackId, i64)>> {
-    let sql = "SELECT rollback, revision FROM news WHERE told < revision ORDER BY rollback LIMIT 100";
-    let rows: Vec<(i64, i64)> = sqlx::query_as(sql).fetch_all(db).await?;
+pub async fn behind(db: &Pool, services: &[ServiceId], now: At) -> Result<Vec<(RollbackId, i64)>> {
+    let sql = format!(
+        "SELECT rollback, revision FROM news WHERE told < revision AND not_before <= $1 AND {} ORDER BY rollback LIMIT 100",
+        of_services("news", services, 2)
+    );
+    let query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(now);
+    let rows: Vec<(i64, i64)> = bind_all(query, services).fetch_all(db).await?;
     Ok(rows.into_iter().map(|(id, revision)| (RollbackId(id), revision)).collect())
+}
+
+/// Whether rooms have not been told all of a rollback.
+///
+/// # Errors
+/// As the database says.
+pub async fn is_behind(db: &Pool, id: RollbackId) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM news WHERE rollback = $1 AND told < revision";
+    let count: i64 = sqlx::query_scalar(sql).bind(id.0).fetch_one(db).await?;
+    Ok(count > 0)
+}
+
+/// How many rollbacks have news that could not be told, or that belong to none of these services.
+///
+/// # Errors
+/// As the database says.
+pub async fn untold(db: &Pool, services: &[ServiceId]) -> Result<i64> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM news WHERE told < revision AND (attempts > 0 OR NOT ({}))",
+        of_services("news", services, 1)
+    );
+    let (count,): (i64,) = bind_all(sqlx::query_as(sqlx::AssertSqlSafe(sql)), services).fetch_one(db).await?;
+    Ok(count)
 }
 
 impl Tx {
@@ -262,8 +297,22 @@ impl Tx {
     /// There is something to tell.
     async fn news(&mut self, rollback: RollbackId) -> Result<()> {
         let sql = "INSERT INTO news (rollback, revision, told) VALUES ($1, 1, 0) \
-                   ON CONFLICT (rollback) DO UPDATE SET revision = news.revision + 1";
+                   ON CONFLICT (rollback) DO UPDATE SET revision = news.revision + 1, attempts = 0, not_before = 0";
         sqlx::query(sql).bind(rollback.0).execute(self.conn()).await?;
+        Ok(())
+    }
+
+    /// It can't be told now, at this revision: it is tried again later, after longer each time (5 min at most), and others go on. What
+    /// is new of it is tried at once.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn not_told(&mut self, rollback: RollbackId, revision: i64, at: At, why: &str) -> Result<()> {
+        let sql = "UPDATE news SET attempts = attempts + 1, error = $4, \
+                   not_before = $3 + CASE WHEN attempts < 8 THEN 1000 * (1 + attempts) * (1 + attempts) ELSE 300000 END \
+                   WHERE rollback = $1 AND revision = $2";
+        let query = sqlx::query(sql).bind(rollback.0).bind(revision).bind(at).bind(clean(why));
+        query.execute(self.conn()).await?;
         Ok(())
     }
 
@@ -272,7 +321,7 @@ impl Tx {
     /// # Errors
     /// As the database says.
     pub async fn told(&mut self, rollback: RollbackId, revision: i64) -> Result<()> {
-        let sql = "UPDATE news SET told = $2 WHERE rollback = $1 AND told < $2";
+        let sql = "UPDATE news SET told = $2, attempts = 0, not_before = 0, error = NULL WHERE rollback = $1 AND told < $2";
         sqlx::query(sql).bind(rollback.0).bind(revision).execute(self.conn()).await?;
         Ok(())
     }
@@ -288,6 +337,17 @@ impl Tx {
             .bind(at)
             .execute(self.conn())
             .await?;
+        Ok(())
+    }
+
+    /// Has a timer that is armed go off later.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn postpone_timer(&mut self, rollback: RollbackId, timer: Timer, at: At) -> Result<()> {
+        let sql = "UPDATE timers SET at = $3 WHERE rollback = $1 AND timer = $2 AND at < $3";
+        let query = sqlx::query(sql).bind(rollback.0).bind(timer.as_str().to_owned()).bind(at);
+        query.execute(self.conn()).await?;
         Ok(())
     }
 
@@ -341,21 +401,32 @@ impl Tx {
     }
 }
 
-/// Timers that are due, earliest first.
+/// Timers of these services that are due, earliest first.
 ///
 /// # Errors
 /// As the database says.
-pub async fn due_timers(db: &AnyPool, now: At) -> Result<Vec<(RollbackId, Timer)>> {
-    let sql = "SELECT rollback, timer FROM timers WHERE at <= $1 ORDER BY at LIMIT 100";
-    let rows: Vec<(i64, String)> = sqlx::query_as(sql).bind(now).fetch_all(db).await?;
+pub async fn due_timers(db: &Pool, services: &[ServiceId], now: At) -> Result<Vec<(RollbackId, Timer)>> {
+    let known: Vec<_> = Timer::ALL.into_iter().map(|timer| format!("'{}'", timer.as_str())).collect();
+    // One that only a newer build knows is left to it, and keeps none of the others waiting.
+    let sql = format!(
+        "SELECT rollback, timer FROM timers WHERE at <= $1 AND timer IN ({}) AND {} ORDER BY at LIMIT 100",
+        known.join(", "),
+        of_services("timers", services, 2)
+    );
+    let query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(now);
+    let rows: Vec<(i64, String)> = bind_all(query, services).fetch_all(db).await?;
     let parse = |name: &str| Timer::ALL.into_iter().find(|timer| timer.as_str() == name);
     Ok(rows.into_iter().filter_map(|(id, name)| Some((RollbackId(id), parse(&name)?))).collect())
 }
 
-/// When the next timer is due.
+/// When the next timer of these services is due.
 ///
 /// # Errors
 /// As the database says.
-pub async fn next_timer(db: &AnyPool) -> Result<Option<At>> {
-    Ok(sqlx::query_scalar("SELECT at FROM timers ORDER BY at LIMIT 1").fetch_optional(db).await?)
+pub async fn next_timer(db: &Pool, services: &[ServiceId]) -> Result<Option<At>> {
+    let sql =
+        format!("SELECT at FROM timers WHERE {} ORDER BY at LIMIT 1", of_services("timers", services, 1));
+    let row: Option<(At,)> =
+        bind_all(sqlx::query_as(sqlx::AssertSqlSafe(sql)), services).fetch_optional(db).await?;
+    Ok(row.map(|(at,)| at))
 }

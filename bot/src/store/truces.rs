@@ -1,9 +1,8 @@
 //! Who stands still for a thread's rollbacks, and what became of it.
 
 use lastgood_core::{Actor, At, RollbackId, ServiceId, ThreadId};
-use sqlx::AnyPool;
 
-use super::{Result, StoreError, Tx, clean};
+use super::{Pool, Result, StoreError, Tx, clean};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -71,7 +70,7 @@ const ROW: &str =
 
 /// # Errors
 /// As the database says.
-pub async fn of_thread(db: &AnyPool, thread: ThreadId) -> Result<Option<Truce>> {
+pub async fn of_thread(db: &Pool, thread: ThreadId) -> Result<Option<Truce>> {
     let row: Option<Row> = sqlx::query_as(ROW).bind(thread.0).fetch_optional(db).await?;
     row.map(decode).transpose()
 }
@@ -80,7 +79,7 @@ pub async fn of_thread(db: &AnyPool, thread: ThreadId) -> Result<Option<Truce>> 
 ///
 /// # Errors
 /// As the database says.
-pub async fn in_force(db: &AnyPool) -> Result<Vec<Truce>> {
+pub async fn in_force(db: &Pool) -> Result<Vec<Truce>> {
     let sql = "SELECT thread, service, rollback, who, state, detail, actor, at, revision FROM truces \
                WHERE state <> 'resumed' ORDER BY at LIMIT 200";
     let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(db).await?;

@@ -156,11 +156,12 @@ pub async fn history(table: &mut Table) {
 /// What executor and delivery ask after every commit.
 async fn after_a_commit(store: &Store) -> Duration {
     let (db, start) = (store.reader(), Instant::now());
-    rollbacks::due_timers(db, NOW).await.unwrap();
-    effects::due(db, NOW, 64).await.unwrap();
-    effects::next_due(db).await.unwrap();
-    rollbacks::next_timer(db).await.unwrap();
-    assert!(rollbacks::behind(db).await.unwrap().is_empty());
+    let services: Vec<_> = (0..200).map(|n| ServiceId::from(format!("s{n}").as_str())).collect();
+    rollbacks::due_timers(db, &services, NOW).await.unwrap();
+    effects::due(db, &services, NOW, 64).await.unwrap();
+    effects::next_due(db, &services).await.unwrap();
+    rollbacks::next_timer(db, &services).await.unwrap();
+    assert!(rollbacks::behind(db, &services, NOW).await.unwrap().is_empty());
     messages::waiting_rooms(db).await.unwrap();
     start.elapsed()
 }

@@ -123,9 +123,9 @@ impl Scene {
         let engine = &self.bot.app.engine;
         poll_async("chat to catch up", Duration::from_secs(60), || async {
             let db = engine.store.reader();
-            let behind = lastgood::store::rollbacks::behind(db).await.unwrap();
+            let untold = lastgood::store::rollbacks::untold(db, &[]).await.unwrap();
             let rooms = lastgood::store::messages::waiting_rooms(db).await.unwrap();
-            (behind.is_empty() && rooms.is_empty()).then_some(())
+            (untold == 0 && rooms.is_empty()).then_some(())
         })
         .await;
     }

@@ -6,6 +6,7 @@ pub mod envoy;
 pub mod haproxy;
 pub mod kubernetes;
 pub mod nginx;
+pub mod postgres;
 pub mod prometheus;
 pub mod registry;
 pub mod traefik;

@@ -75,7 +75,21 @@ async fn a_store_that_does_not_answer_is_not_ready_but_alive() {
     server.lose_the_store().await;
     assert_eq!(send(server.request("GET", "/healthz")).await.status, 200);
     send(server.request("GET", "/readyz")).await.refused(503, "try again");
-    send(server.request("GET", "/metrics")).await.refused(503, "try again");
+    // What is known without it is told all the same: now it is looked at.
+    let metrics = send(server.request("GET", "/metrics")).await;
+    assert!(metrics.text.contains("\nlastgood_database_up 0\n"), "{}", metrics.text);
+    assert!(metrics.text.contains("\nlastgood_executor_turn_age_seconds 0."), "{}", metrics.text);
+    assert!(!metrics.text.contains("lastgood_rollbacks_running"), "{}", metrics.text);
+}
+
+/// Its executor is never run: the loop stands still from the beginning.
+#[tokio::test]
+async fn an_executor_that_stands_still_is_neither_ready_nor_alive() {
+    let server = Server::start_with(|config| format!("store.lease_term = \"1s\"\n{config}")).await;
+    assert_eq!(send(server.request("GET", "/readyz")).await.status, 200);
+    tokio::time::sleep(server.app.engine.lease().pulse().limit).await;
+    send(server.request("GET", "/readyz")).await.refused(503, "stands still");
+    send(server.request("GET", "/healthz")).await.refused(503, "start lastgood anew");
 }
 
 #[tokio::test]
@@ -84,6 +98,7 @@ async fn metrics_are_prometheus_text() {
     let answer = send(server.request("GET", "/metrics")).await;
     assert!(answer.kind.starts_with("text/plain; version=0.0.4"));
     assert!(answer.text.contains("\nlastgood_rollbacks_running 0\n"));
+    assert!(answer.text.contains("\nlastgood_database_up 1\n"));
     assert!(answer.text.contains("\nlastgood_build_info{version=\"0.1.0\"} 1\n"));
     for line in answer.text.lines().filter(|line| !line.starts_with('#')) {
         assert_eq!(line.split(' ').count(), 2, "{line}");
