@@ -1,7 +1,7 @@
 //! `POST /v1/alerts/alertmanager`. Alertmanager repeats what is answered with 5xx, and drops what is answered with 4xx:
 //! whatever could still be taken later must not get a 4xx.
 
-use axum::{Json, body::Body, extract::State, http::StatusCode};
+use axum::{Extension, Json, body::Body, extract::State, http::StatusCode};
 use serde_json::{Value, json};
 
 use super::{Problem, auth::Caller, body};
@@ -20,26 +20,35 @@ const IGNORE: &str = "ignore";
 pub async fn alertmanager(
     State(app): State<App>,
     caller: Caller,
+    Extension(large): Extension<body::Large>,
     sent: Body,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     caller.must(May::Alert)?;
-    let sent = body::read(sent).await?;
-    let alerts = alertmanager::read(&sent).map_err(|error| match error {
+    let sent = large.read(sent).await?;
+    let payload = alertmanager::read(&sent).map_err(|error| match error {
         NotAlerts::Json(_) => Problem::new(StatusCode::BAD_REQUEST, error.to_string()),
         NotAlerts::Field { field, what } => Problem::field(&field, what),
+        NotAlerts::Large(what) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, what),
     })?;
+    let _held = sent.into_slot();
     let (mut taken, mut notes) = (Vec::new(), Vec::new());
-    for alert in &alerts {
+    let left_out = left_out(payload.truncated);
+    if let Some(left_out) = &left_out {
+        tracing::warn!("{left_out}");
+        notes.push(left_out.clone());
+    }
+    for alert in &payload.alerts {
         let services: Vec<_> =
             app.config.services.iter().filter(|(_, service)| service.matches(&alert.labels)).collect();
         if services.is_empty() {
             notes.push(format!("no service's `alerts` match {:?}", alert.title));
         }
         for (name, _) in services {
-            let became = app.engine.alert(&concerning(name, alert)).await.map_err(|error| {
-                tracing::error!(%error, service = name, "an alert could not be taken");
-                Problem::unavailable("the store can't take the alert now; send it again")
-            })?;
+            let became =
+                app.engine.alert(&concerning(name, alert, left_out.as_deref())).await.map_err(|error| {
+                    tracing::error!(%error, service = name, "an alert could not be taken");
+                    Problem::unavailable("the store can't take the alert now; send it again")
+                })?;
             if became == Taken::Opened {
                 // The alert is taken; a summary that fails is only a summary.
                 if let Err(error) = delivery::announce(&app.engine).await {
@@ -53,14 +62,26 @@ pub async fn alertmanager(
             }
         }
     }
-    if alerts.is_empty() {
+    if payload.alerts.is_empty() {
         notes.push("it holds no alert".to_owned());
     }
     let status = if taken.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(json!({ "taken": taken, "notes": notes }))))
 }
 
-fn concerning(service: &str, alert: &alertmanager::Alert) -> Alert {
+/// What is said of alerts that the sender left out: nobody else tells that there are more.
+fn left_out(truncated: u64) -> Option<String> {
+    let more = if truncated == 1 { "1 more alert".to_owned() } else { format!("{truncated} more alerts") };
+    (truncated > 0).then(|| {
+        format!(
+            "{more} of the same group were left out by Alertmanager (max_alerts): lastgood does not know them"
+        )
+    })
+}
+
+/// What was left out is said first beside the alert: of the rest the card shows what there is room for.
+fn concerning(service: &str, alert: &alertmanager::Alert, left_out: Option<&str>) -> Alert {
+    let left_out = left_out.map(|said| ("incomplete".to_owned(), said.to_owned()));
     let generator = alert.generator_url.iter().map(|url| ("source".to_owned(), url.clone()));
     let sender = alert.external_url.iter().map(|url| ("alertmanager".to_owned(), url.clone()));
     let annotations = alert.annotations.iter().map(|(name, text)| (name.clone(), text.clone()));
@@ -71,7 +92,7 @@ fn concerning(service: &str, alert: &alertmanager::Alert) -> Alert {
         ends_at: alert.ends_at,
         firing: alert.status == Status::Firing,
         title: alert.title.clone(),
-        annotations: annotations.chain(generator).chain(sender).collect(),
+        annotations: left_out.into_iter().chain(annotations).chain(generator).chain(sender).collect(),
         ignore: alert.labels.get(LABEL).is_some_and(|value| value == IGNORE),
         names: alert.labels.get("alertname").into_iter().chain([&alert.title]).cloned().collect(),
         heard: None,

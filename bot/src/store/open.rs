@@ -6,7 +6,7 @@ use lastgood_adapters::Secret;
 use sqlx::{AnyConnection, Connection as _, Executor as _, any::AnyPoolOptions};
 use tokio::sync::watch;
 
-use super::{Kind, Result, Store, StoreError, lock, notify};
+use super::{Kind, Result, Store, StoreError, lock, modes, notify};
 
 impl Store {
     /// Opens `sqlite:PATH` (made when absent) or `postgres://…`, and brings the schema up to date.
@@ -55,6 +55,7 @@ impl Store {
         let held = tokio::task::spawn_blocking(move || lock::migrating(&lock_path))
             .await
             .map_err(|error| StoreError::Url(error.to_string()))??;
+        modes::keep_private(&path)?;
         // A pool tries again for a while whatever is wrong; a single connection says at once what it is.
         let mut first = AnyConnection::connect(&url).await?;
         first.execute("PRAGMA journal_mode = WAL").await?;
