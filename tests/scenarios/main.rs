@@ -10,5 +10,6 @@ mod harness;
 mod mirror;
 mod outside;
 mod packaging;
+mod port;
 mod slack;
 mod traffic;
