@@ -17,7 +17,8 @@ use super::{
 
 const TIMES: usize = 20;
 const IDLE: Duration = Duration::from_secs(2);
-const LIMIT: Duration = Duration::from_secs(20);
+/// With a thousand services, on a machine that does much else.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Set by `tests/bench`; otherwise beside this program's folder.
 pub fn binary() -> PathBuf {

@@ -46,6 +46,7 @@ pub struct Outcome {
     meanwhile: Sample,
     threads: Threads,
     whole_group: Option<(Sent, usize)>,
+    start: Duration,
     memory: f64,
 }
 
@@ -72,7 +73,7 @@ fn met(value: f64, aim: f64) -> String {
 }
 
 impl Outcome {
-    pub const ROWS: [Row; 11] = [
+    pub const ROWS: [Row; 12] = [
         Row { figure: "acknowledged, p50, ms", aim: "", cell: |of| number(of.waits().p50()) },
         Row { figure: "acknowledged, 99 %, ms", aim: "100", cell: |of| met(of.waits().at(0.99), 100.0) },
         Row { figure: "acknowledged, max, ms", aim: "", cell: |of| number(of.waits().at(1.0)) },
@@ -91,6 +92,11 @@ impl Outcome {
             cell: Self::others,
         },
         Row { figure: "all alerts of one service in one request", aim: "2xx", cell: Self::group },
+        Row {
+            figure: "start to ready, with all services, ms",
+            aim: "",
+            cell: |of| number(of.start.as_secs_f64() * 1e3),
+        },
         Row { figure: "resident memory at most, MB", aim: "150", cell: |of| met(of.memory, 150.0) },
     ];
 
@@ -155,7 +161,7 @@ pub async fn measure(place: &Place<'_>, storm: Storm, lasts: Duration) -> Outcom
         }
     }
     std::fs::write(folder.path().join("lastgood.toml"), config).unwrap();
-    let (process, _) = program::start(place.build, folder.path(), port);
+    let (process, start) = program::start(place.build, folder.path(), port);
     let sender = Sender { http: reqwest::Client::new(), base: format!("http://127.0.0.1:{port}").into() };
     seed(&sender, in_storm.iter().chain(&others)).await;
     let db = connect(&database.url).await;
@@ -176,7 +182,7 @@ pub async fn measure(place: &Place<'_>, storm: Storm, lasts: Duration) -> Outcom
     let memory = program::peak(process.id());
     // What runs is of no use to anybody any more.
     drop(process);
-    Outcome { sent, quiet, meanwhile, threads, whole_group, memory }
+    Outcome { sent, quiet, meanwhile, threads, whole_group, start, memory }
 }
 
 /// A good release, and since a quarter of an hour a bad one.
@@ -262,10 +268,10 @@ async fn phase(db: &AnyPool, service: &str) -> Option<String> {
 }
 
 async fn count(db: &AnyPool) -> Threads {
-    let sql = "SELECT service, COUNT(*) FROM threads WHERE service NOT LIKE 'other-%' GROUP BY service";
+    let sql = "SELECT service, COUNT(*) FROM threads WHERE service LIKE 'checkout-%' GROUP BY service";
     let threads: Vec<(String, i64)> = sqlx::query_as(sql).fetch_all(db).await.unwrap();
     let threads: BTreeMap<_, _> = threads.into_iter().collect();
-    let sql = "SELECT COUNT(*) FROM alerts WHERE service NOT LIKE 'other-%'";
+    let sql = "SELECT COUNT(*) FROM alerts WHERE service LIKE 'checkout-%'";
     let alerts = sqlx::query_scalar(sql).fetch_one(db).await.unwrap();
     Threads {
         services: i64::try_from(threads.len()).unwrap(),
