@@ -22,6 +22,7 @@ const SHORTEST_TERM: Duration = Duration::from_secs(1);
 
 /// With fewer the server would be busy turning people away.
 const FEWEST_CONNECTIONS: usize = 8;
+const MOST_CONNECTIONS: usize = 65_536;
 
 impl Rules<'_> {
     pub(super) fn store(&mut self, store: &Store) {
@@ -61,6 +62,9 @@ impl Rules<'_> {
             let what = "too few: a load balancer, a browser and a chat hold that many by themselves";
             let advice = format!("at least {FEWEST_CONNECTIONS}; the default is 512");
             self.advise(keys!["http", "connections"], what, advice);
+        } else if config.http.connections > MOST_CONNECTIONS {
+            let what = "more than this server can hold";
+            self.advise(keys!["http", "connections"], what, format!("at most {MOST_CONNECTIONS}"));
         }
         self.tls(config);
         let alerts = config.services.values().any(|service| !service.alerts.is_empty());

@@ -369,6 +369,10 @@ fn server() {
             "16:16: http.tls.cert: empty; give the path of a file in PEM",
         ],
     );
+    expect(
+        &end("[http]\nconnections = 70000"),
+        &["15:15: http.connections: more than this server can hold; at most 65536"],
+    );
     expect(&end("[http]\ntls = { cert = \"c.pem\" }"), &["15:7: http.tls.key: missing"]);
     expect(
         &end(
