@@ -373,7 +373,7 @@ fn server() {
         &end("[http]\nconnections = 70000"),
         &["15:15: http.connections: more than this server can hold; at most 65536"],
     );
-    expect(&end("[http]\ntls = { cert = \"c.pem\" }"), &["15:7: http.tls.key: missing"]);
+    expect(&end("[http]\ntls = { cert = \"c.pem\" }"), &["15:1: http.tls.key: missing key"]);
     expect(
         &end(
             "[http]\ntokens = [{ name = \"ci\", secret = { env = \"LASTGOOD_TEST_UNSET\" }, may = [\"gat\"] }]",
