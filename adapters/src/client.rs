@@ -61,6 +61,18 @@ pub fn client() -> Result<reqwest::Client, BuildError> {
     builder.redirect(Policy::none()).build().map_err(|error| BuildError::Client(cause(error)))
 }
 
+/// A client that takes any certificate: for asking this machine's own server, whose certificate has its public name, whether it is
+/// there. Nothing secret goes through it.
+///
+/// # Errors
+/// As `client`.
+pub fn of_whoever_answers() -> Result<reqwest::Client, BuildError> {
+    install_tls();
+    let builder = reqwest::Client::builder().user_agent(USER_AGENT).connect_timeout(CONNECT_LIMIT);
+    let builder = builder.redirect(Policy::none()).tls_danger_accept_invalid_certs(true).no_proxy();
+    builder.build().map_err(|error| BuildError::Client(cause(error)))
+}
+
 /// A client that gives every request a connection of its own, for what is asked of whoever accepts connections now.
 ///
 /// # Errors

@@ -12,5 +12,6 @@ mod mirror;
 mod outside;
 mod packaging;
 mod pipelines;
+mod port;
 mod slack;
 mod traffic;

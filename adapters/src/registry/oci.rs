@@ -4,7 +4,11 @@
 //! crate hides from its callers what they act on (`Retry-After`, the media type, why a token was refused), reads answers
 //! of any size, and has a client of its own.
 
-use std::{collections::BTreeSet, sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use http::header;
@@ -73,14 +77,6 @@ impl Config {
         };
         let limit = limit(self.timeout, LIMIT)?;
         client::install_tls();
-        let handshake = oci_client::Client::try_from(ClientConfig {
-            protocol: if self.plain_http { ClientProtocol::Http } else { ClientProtocol::Https },
-            connect_timeout: Some(client::CONNECT_LIMIT),
-            read_timeout: Some(limit),
-            user_agent: client::USER_AGENT,
-            ..ClientConfig::default()
-        })
-        .map_err(|error| BuildError::Client(error.to_string()))?;
         let scheme = if self.plain_http { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{}/v2/", repository.resolve_registry()))
             .map_err(|why| BuildError::invalid("repository", why.to_string()))?;
@@ -93,7 +89,8 @@ impl Config {
             password,
             limit,
             http,
-            handshake,
+            plain_http: self.plain_http,
+            handshake: OnceLock::new(),
             known,
         })
     }
@@ -130,7 +127,9 @@ pub struct Oci {
     password: Option<(String, Secret)>,
     limit: Duration,
     http: reqwest::Client,
-    handshake: oci_client::Client,
+    plain_http: bool,
+    /// Made when the registry first wants a handshake: it holds the system's certificates, and there is one for each service.
+    handshake: OnceLock<oci_client::Client>,
     /// What the registry last accepted: tokens live for minutes, and each handshake costs two requests.
     known: Mutex<Authorization>,
 }
@@ -210,8 +209,24 @@ impl Oci {
         Err(Fault::Invalid(format!("{}: redirected more than {REDIRECTS} times", self.name)))
     }
 
+    fn handshake(&self) -> Result<&oci_client::Client, Fault> {
+        if let Some(made) = self.handshake.get() {
+            return Ok(made);
+        }
+        let made = oci_client::Client::try_from(ClientConfig {
+            protocol: if self.plain_http { ClientProtocol::Http } else { ClientProtocol::Https },
+            connect_timeout: Some(client::CONNECT_LIMIT),
+            read_timeout: Some(self.limit),
+            user_agent: client::USER_AGENT,
+            ..ClientConfig::default()
+        });
+        let made =
+            made.map_err(|error| Fault::Unavailable(format!("{}: no HTTP client: {error}", self.name)))?;
+        Ok(self.handshake.get_or_init(|| made))
+    }
+
     async fn shake_hands(&self) -> Result<Authorization, Fault> {
-        match self.handshake.auth(&self.repository, &self.auth, RegistryOperation::Pull).await {
+        match self.handshake()?.auth(&self.repository, &self.auth, RegistryOperation::Pull).await {
             Ok(Some(token)) => Ok(Authorization::Bearer(Secret::new(token))),
             Ok(None) if self.password.is_some() => Ok(Authorization::Basic),
             Ok(None) => {

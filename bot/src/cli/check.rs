@@ -1,7 +1,7 @@
 //! `lastgood check`: is the configuration good, and does everything in it answer? The rollback path is found broken here,
 //! and not when it is needed. Changes nothing and calls nobody.
 
-use std::{collections::BTreeSet, fmt::Write as _, process::ExitCode};
+use std::{collections::BTreeSet, fmt::Write as _, path::Path, process::ExitCode};
 
 use futures_util::future::join_all;
 use lastgood_adapters::{
@@ -20,8 +20,9 @@ use crate::{
     app, chat,
     clock::{Clock as _, System},
     config::{self, Config, LogFormat, adapters::Section as _},
+    http::Tls,
     service::{Service, Services},
-    store::{self, Store},
+    store::{self, Store, modes},
     telemetry,
 };
 
@@ -33,6 +34,7 @@ pub async fn run(context: &Context) -> Ended {
     let mut lines: Vec<_> =
         warnings.iter().map(|warning| Line { sign: '!', text: warning.to_string() }).collect();
     lines.push(Line { sign: '✓', text: format!("{}: valid", context.file().display()) });
+    lines.extend(certificate(&config).map(Line::from));
     lines.extend(store_lines(&config, &services).await);
     let pagers = join_all(config.pagers.iter().map(|(name, pager)| {
         let client = &client;
@@ -87,6 +89,7 @@ async fn store_lines(config: &Config, services: &Services) -> Vec<Line> {
         Err(error) => return vec![Line { sign: '✗', text: error.to_string() }],
     };
     let mut lines = vec![Check::good(what.clone(), "answers, and its schema is up to date")];
+    lines.extend(opened.path().map(folder));
     match store::messages::refused(opened.reader()).await {
         Ok(0) => {}
         Ok(count) => lines.push(Check::warning(
@@ -141,6 +144,39 @@ async fn unknown_pools(store: &Store, service: &Service) -> store::Result<Vec<(S
         found.push((pool.clone(), Check::warning(what, seen, advice)));
     }
     Ok(found)
+}
+
+fn certificate(config: &Config) -> Option<Check> {
+    let files = config.http.tls.as_ref()?;
+    Some(match Tls::load(files) {
+        Ok(_) => Check::good("http.tls", "certificate and key fit together"),
+        Err(error) => Check::bad("http.tls", error.to_string(), "`lastgood serve` does not start with it"),
+    })
+}
+
+/// Whoever can change files there can do what lastgood can.
+fn folder(database: &Path) -> Check {
+    let (folder, access) = match modes::folder_of(database) {
+        Ok(seen) => seen,
+        Err(error) => {
+            let what = format!("store folder of {}", database.display());
+            return Check::bad(what, error.to_string(), "does it exist, and may this user look at it?");
+        }
+    };
+    let (what, shown) = ("store folder".to_owned(), folder.display());
+    match access {
+        modes::Folder::Private => Check::good(what, format!("{shown} is closed to others")),
+        modes::Folder::Readable => Check::warning(
+            what,
+            format!("others can look into {shown}, and read backups that are made there"),
+            format!("chmod o-rwx {shown}"),
+        ),
+        modes::Folder::Writable => Check::warning(
+            what,
+            format!("others can write into {shown}, and put a database of theirs in the place of this one"),
+            format!("chmod o-rwx {shown}, or move the database to a folder of its own"),
+        ),
+    }
 }
 
 async fn chats(config: &Config, client: &reqwest::Client) -> Vec<Check> {

@@ -7,7 +7,7 @@ use lastgood_core::Actor;
 use crate::{
     app::{self, App, NotBuilt},
     config::{Config, LogFormat, Warning},
-    http::NotBound,
+    http::{NotBound, Unusable},
     store::StoreError,
     telemetry,
 };
@@ -38,6 +38,12 @@ impl From<NotBuilt> for Fault {
 
 impl From<NotBound> for Fault {
     fn from(error: NotBound) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<Unusable> for Fault {
+    fn from(error: Unusable) -> Self {
         Self::new(error.to_string())
     }
 }

@@ -17,10 +17,12 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Ended {
+    let mut client = client::client();
     let base = match args.url {
         Some(url) => url,
         None => {
-            let mut address = context.config()?.0.http.listen;
+            let http = context.config()?.0.http;
+            let mut address = http.listen;
             // "All interfaces" is for listening.
             if address.ip().is_unspecified() {
                 let loopback: std::net::IpAddr = match address {
@@ -29,10 +31,14 @@ pub async fn run(context: &Context, args: Args) -> Ended {
                 };
                 address.set_ip(loopback);
             }
-            format!("http://{address}")
+            let scheme = if http.tls.is_some() { "https" } else { "http" };
+            if http.tls.is_some() {
+                client = client::of_whoever_answers();
+            }
+            format!("{scheme}://{address}")
         }
     };
-    let client = client::client().map_err(|error| Fault::new(error.to_string()))?;
+    let client = client.map_err(|error| Fault::new(error.to_string()))?;
     let url = format!("{}/healthz", base.trim_end_matches('/'));
     let down = |why: String| Fault::new(format!("{url}: {why}; is `lastgood serve` running there?"));
     let asked = client.get(&url).timeout(WITHIN).send().await;

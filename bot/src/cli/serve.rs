@@ -14,7 +14,8 @@ use crate::{
     app::App,
     chat::{self, Talk},
     engine::Executor,
-    http, telemetry,
+    http::{self, Listening, Tls},
+    telemetry,
 };
 
 pub async fn run(context: &Context) -> Ended {
@@ -24,6 +25,8 @@ pub async fn run(context: &Context) -> Ended {
         tracing::warn!("{warning}");
     }
     let signals = Signals::new()?;
+    // Before anything else begins: a server that nobody can reach is of no use.
+    let tls = config.http.tls.as_ref().map(Tls::load).transpose()?;
     let (app, executor) = App::open(config).await?;
     executor.join().await?;
     let listener = match http::bind(app.config.http.listen).await {
@@ -33,7 +36,9 @@ pub async fn run(context: &Context) -> Ended {
             return Err(error.into());
         }
     };
-    work(app, executor, listener, signals).await
+    let connections = http::fitting(app.config.http.connections);
+    let listening = Listening { tls, ..Listening::plain(connections) };
+    work(app, executor, listener, listening, signals).await
 }
 
 /// A lease that was taken is not left to run out.
@@ -42,7 +47,13 @@ async fn give_back(executor: Executor) {
     executor.run(stopped).await;
 }
 
-async fn work(app: App, executor: Executor, listener: TcpListener, mut signals: Signals) -> Ended {
+async fn work(
+    app: App,
+    executor: Executor,
+    listener: TcpListener,
+    listening: Listening,
+    mut signals: Signals,
+) -> Ended {
     let address = listener.local_addr().map_err(|error| Fault::new(format!("no address: {error}")))?;
     let (stop, stopped) = watch::channel(false);
     let store = app.engine.store.clone();
@@ -50,7 +61,9 @@ async fn work(app: App, executor: Executor, listener: TcpListener, mut signals: 
         tracing::warn!("another process executes; this one answers, and takes over when that one ends");
     }
     let talk = Talk::new(&app, chat::configured(&app)?);
-    let serving = http::serve(listener, http::router(app.clone(), talk.clone()), stopped.clone());
+    let scheme = if listening.tls.is_some() { "https" } else { "http" };
+    let router = http::router(app.clone(), talk.clone());
+    let serving = http::serve(listener, router, listening, stopped.clone());
     let executing = executor.run(stopped.clone());
     let talking = talk.run(&app, stopped.clone());
     let working = async {
@@ -62,7 +75,7 @@ async fn work(app: App, executor: Executor, listener: TcpListener, mut signals: 
         };
         tokio::join!(served, executing, talking).0
     };
-    tracing::info!(services = app.services.iter().count(), "lastgood is ready at http://{address}");
+    tracing::info!(services = app.services.iter().count(), "lastgood is ready at {scheme}://{address}");
     tokio::pin!(working);
     let served = tokio::select! {
         served = &mut working => served,

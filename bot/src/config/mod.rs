@@ -15,7 +15,7 @@ pub use lastgood_core::Strategy;
 pub use names::{Room, Who};
 pub(crate) use problem::did_you_mean;
 pub use problem::{Path as KeyPath, Position, Problem, Step, Warning};
-pub use sections::{Chats, Config, Http, Log, LogFormat, May, Pager, Store, Token};
+pub use sections::{Chats, Config, Http, Log, LogFormat, May, Pager, Store, TlsFiles, Token};
 pub use service::{Approval, Health, Pool, Service, Tolerance, Traffic};
 
 use rules::Rules;

@@ -1,7 +1,7 @@
 //! What `lastgood.toml` holds outside of services. Field names are the file's keys; docs/configuration.md says what they
 //! mean, and a test keeps the two together.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use lastgood_adapters::{
     Secret,
@@ -86,6 +86,23 @@ pub struct Http {
     pub public_url: Option<String>,
     #[serde(default)]
     pub tokens: Vec<Token>,
+    /// How many connections may be open at a time.
+    #[serde(default = "default_connections")]
+    pub connections: usize,
+    /// None: plain HTTP.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Where the server's certificate is, in PEM.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TlsFiles {
+    /// The chain, the server's own first.
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+fn default_connections() -> usize {
+    512
 }
 
 fn address<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
@@ -99,7 +116,13 @@ fn default_listen() -> SocketAddr {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: default_listen(), public_url: None, tokens: Vec::new() }
+        Self {
+            listen: default_listen(),
+            public_url: None,
+            tokens: Vec::new(),
+            connections: default_connections(),
+            tls: None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Json, body::Body, extract::State, http::StatusCode};
+use axum::{Extension, Json, body::Body, extract::State, http::StatusCode};
 use lastgood_core::ServiceId;
 use serde_json::{Value, json};
 
@@ -23,21 +23,29 @@ const IGNORE: &str = "ignore";
 pub async fn alertmanager(
     State(app): State<App>,
     caller: Caller,
+    Extension(large): Extension<body::Large>,
     sent: Body,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     caller.must(May::Alert)?;
-    let sent = body::read(sent).await?;
-    let alerts = alertmanager::read(&sent).map_err(|error| match error {
+    let sent = large.read(sent).await?;
+    let payload = alertmanager::read(&sent).map_err(|error| match error {
         NotAlerts::Json(_) => Problem::new(StatusCode::BAD_REQUEST, error.to_string()),
         NotAlerts::Field { field, what } => Problem::field(&field, what),
+        NotAlerts::Large(what) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, what),
     })?;
+    let _held = sent.into_slot();
     let mut notes = Vec::new();
+    let left_out = left_out(payload.truncated);
+    if let Some(left_out) = &left_out {
+        tracing::warn!("{left_out}");
+        notes.push(left_out.clone());
+    }
     // Every alert with the services that it is about, in the order of both.
     let mut concerned = Vec::new();
-    for alert in &alerts {
+    for alert in &payload.alerts {
         let before = concerned.len();
         let services = app.config.services.iter().filter(|(_, service)| service.matches(&alert.labels));
-        concerned.extend(services.map(|(name, _)| concerning(name, alert)));
+        concerned.extend(services.map(|(name, _)| concerning(name, alert, left_out.as_deref())));
         if concerned.len() == before {
             notes.push(format!("no service's `alerts` match {:?}", alert.title));
         }
@@ -52,7 +60,7 @@ pub async fn alertmanager(
             taken.push(json!({ "service": name, "alert": title, "became": word(became) }));
         }
     }
-    if alerts.is_empty() {
+    if payload.alerts.is_empty() {
         notes.push("it holds no alert".to_owned());
     }
     let status = if taken.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -87,7 +95,19 @@ async fn take(app: &App, alerts: &[Alert]) -> Result<Vec<Taken>, Problem> {
     Ok(became)
 }
 
-fn concerning(service: &str, alert: &alertmanager::Alert) -> Alert {
+/// What is said of alerts that the sender left out: nobody else tells that there are more.
+fn left_out(truncated: u64) -> Option<String> {
+    let more = if truncated == 1 { "1 more alert".to_owned() } else { format!("{truncated} more alerts") };
+    (truncated > 0).then(|| {
+        format!(
+            "{more} of the same group were left out by Alertmanager (max_alerts): lastgood does not know them"
+        )
+    })
+}
+
+/// What was left out is said first beside the alert: of the rest the card shows what there is room for.
+fn concerning(service: &str, alert: &alertmanager::Alert, left_out: Option<&str>) -> Alert {
+    let left_out = left_out.map(|said| ("incomplete".to_owned(), said.to_owned()));
     let generator = alert.generator_url.iter().map(|url| ("source".to_owned(), url.clone()));
     let sender = alert.external_url.iter().map(|url| ("alertmanager".to_owned(), url.clone()));
     let annotations = alert.annotations.iter().map(|(name, text)| (name.clone(), text.clone()));
@@ -98,7 +118,7 @@ fn concerning(service: &str, alert: &alertmanager::Alert) -> Alert {
         ends_at: alert.ends_at,
         firing: alert.status == Status::Firing,
         title: alert.title.clone(),
-        annotations: annotations.chain(generator).chain(sender).collect(),
+        annotations: left_out.into_iter().chain(annotations).chain(generator).chain(sender).collect(),
         ignore: alert.labels.get(LABEL).is_some_and(|value| value == IGNORE),
         names: alert.labels.get("alertname").into_iter().chain([&alert.title]).cloned().collect(),
         heard: None,

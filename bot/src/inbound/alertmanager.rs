@@ -8,6 +8,10 @@ use serde_json::{Map, Value};
 
 use super::matcher::Labels;
 
+mod payload;
+
+pub use payload::read;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -36,6 +40,14 @@ pub struct Alert {
     pub external_url: Option<String>,
 }
 
+/// What a request holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    pub alerts: Vec<Alert>,
+    /// How many more there are, which the sender left out (`max_alerts` of its webhook).
+    pub truncated: u64,
+}
+
 /// Why a request holds no alerts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAlerts {
@@ -45,37 +57,9 @@ pub enum NotAlerts {
     /// For 422.
     #[error("{field}: {what}")]
     Field { field: String, what: String },
-}
-
-/// Reads a request's body.
-///
-/// # Errors
-/// `Json` when it is none, `Field` with the first field that is not what version 4 says.
-pub fn read(body: &[u8]) -> Result<Vec<Alert>, NotAlerts> {
-    let payload: Value = serde_json::from_slice(body).map_err(|error| NotAlerts::Json(error.to_string()))?;
-    let Value::Object(payload) = payload else {
-        return Err(wrong("the body", format!("expected an object, found {}", kind(&payload))));
-    };
-    let payload = Fields { path: String::new(), fields: &payload };
-    let version = payload.required("version")?;
-    if version != "4" {
-        return Err(wrong("version", format!("only \"4\" is known, found {:?}", clip(&version))));
-    }
-    let group_key = payload.required("groupKey")?;
-    let external_url = payload.text("externalURL")?;
-    let alerts = match payload.fields.get("alerts") {
-        Some(Value::Array(alerts)) => alerts,
-        Some(other) => return Err(wrong("alerts", format!("expected a list, found {}", kind(other)))),
-        None => return Err(wrong("alerts", "missing")),
-    };
-    let alerts = alerts.iter().enumerate().map(|(index, alert)| {
-        let path = format!("alerts[{index}]");
-        let Value::Object(fields) = alert else {
-            return Err(wrong(path, format!("expected an object, found {}", kind(alert))));
-        };
-        alert_of(&Fields { path, fields }, &group_key, external_url.as_deref())
-    });
-    alerts.collect()
+    /// For 413.
+    #[error("{0}")]
+    Large(String),
 }
 
 fn alert_of(alert: &Fields<'_>, group_key: &str, external_url: Option<&str>) -> Result<Alert, NotAlerts> {

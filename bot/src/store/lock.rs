@@ -2,13 +2,13 @@
 //! from a process that dies, at once, whatever it died of.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     path::Path,
 };
 
 use lastgood_core::ServiceId;
 
-use super::{Result, StoreError};
+use super::{Result, StoreError, modes};
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -69,11 +69,5 @@ fn named(database: &Path, purpose: &str) -> String {
 }
 
 fn open(database: &Path, purpose: &str) -> Result<File> {
-    let path = named(database, purpose);
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| StoreError::File { path, error })
+    modes::open_beside(database, Path::new(&named(database, purpose)))
 }

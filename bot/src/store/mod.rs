@@ -8,6 +8,7 @@
 mod error;
 mod fuse;
 mod lock;
+pub mod modes;
 mod notify;
 mod open;
 mod pool;

@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, Connection as _, Error, Row as _, any::AnyConnectOptio
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    Kind, Result, Store, StoreError, lock, notify,
+    Kind, Result, Store, StoreError, lock, modes, notify,
     purposes::{Purpose, Purposes},
 };
 
@@ -54,6 +54,7 @@ impl Store {
         let options: AnyConnectOptions = format!("sqlite:{}?mode=rwc", path.display()).parse()?;
         // The first connection makes the file and turns it to WAL: alone, under the migration lock.
         let held = migrating(&path).await?;
+        modes::keep_private(&path)?;
         let mut first = connect(Kind::Sqlite, &options).await?;
         migrate(&mut first).await?;
         first.close().await?;

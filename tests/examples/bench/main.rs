@@ -8,6 +8,7 @@ mod pods;
 mod program;
 mod rollbacks;
 mod spy;
+mod storms;
 mod table;
 mod world;
 
@@ -48,6 +49,11 @@ fn main() {
         if wanted("program") {
             program::measure(&mut table).await;
         }
+        if wanted("storms") {
+            println!("{}", storms::measure().await);
+        }
     });
-    println!("{}", table.markdown());
+    if !table.is_empty() {
+        println!("{}", table.markdown());
+    }
 }

@@ -71,6 +71,7 @@ pub async fn measure(table: &mut Table, rollbacks: usize, warm_up: usize) {
     let serving = tokio::spawn(http::serve(
         listener,
         http::router(app.clone(), Talk::new(&app, chats.clone())),
+        http::Listening::plain(app.config.http.connections),
         stopped,
     ));
     let desk = Desk::new(app.engine.clone(), chats, "terminal");

@@ -19,7 +19,7 @@ impl Sample {
     }
 
     /// The nearest rank.
-    fn at(&self, part: f64) -> f64 {
+    pub fn at(&self, part: f64) -> f64 {
         let rank = (part * self.0.len() as f64).ceil() as usize;
         self.0[rank.clamp(1, self.0.len()) - 1]
     }
@@ -49,6 +49,10 @@ impl Table {
         ];
         eprintln!("  {}: {} {} {}", line[0], line[2], line[3], line[4]);
         self.0.push(line);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub fn markdown(&self) -> String {

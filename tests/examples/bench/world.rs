@@ -58,6 +58,16 @@ async fn serve(version: &str) -> u16 {
     port
 }
 
+/// What stands above the services.
+pub fn head(folder: &Path, store: &str, listen: u16) -> String {
+    std::fs::write(folder.join("token"), TOKEN).unwrap();
+    format!(
+        "store.url = \"{store}\"\n[http]\nlisten = \"127.0.0.1:{listen}\"\ntokens = [{{ name = \"bench\", secret = {{ \
+         file = \"{}/token\" }}, may = [\"alert\", \"record\"] }}]\n",
+        folder.display()
+    )
+}
+
 pub struct World {
     pub haproxy: HaProxy,
     pub blue: u16,
@@ -78,18 +88,18 @@ impl World {
 
     /// The configuration, as people write it.
     pub fn config(&self, folder: &Path, services: usize, listen: u16) -> String {
-        std::fs::write(folder.join("token"), TOKEN).unwrap();
-        let (at, front) = (folder.display(), self.haproxy.setup.frontend);
-        let mut text = format!(
-            "store.url = \"sqlite:{at}/lastgood.db\"\n[http]\nlisten = \"127.0.0.1:{listen}\"\ntokens = [{{ name = \
-             \"bench\", secret = {{ file = \"{at}/token\" }}, may = [\"alert\"] }}]\n"
-        );
+        let store = format!("sqlite:{}/lastgood.db", folder.display());
+        let services = (0..services).map(|number| self.section(&service(number)));
+        head(folder, &store, listen) + &services.collect::<String>()
+    }
+
+    /// A service's section, as people write it.
+    pub fn section(&self, name: &str) -> String {
+        let front = self.haproxy.setup.frontend;
         let (socket, map, blue, green) =
             (self.haproxy.socket("admin"), self.haproxy.map(), self.blue, self.green);
-        for number in 0..services {
-            let name = service(number);
-            text += &format!(
-                r#"
+        format!(
+            r#"
 [services.{name}]
 environment = "production"
 room = "terminal:"
@@ -108,9 +118,12 @@ every = "50ms"
 recover_within = "30s"
 http = [{{ url = "http://127.0.0.1:{front}/healthz" }}]
 "#
-            );
-        }
-        text
+        )
+    }
+
+    /// A service whose traffic is on the bad version.
+    pub fn route(&self, name: &str) {
+        self.haproxy.told(&format!("add map {} {name} be_green", self.haproxy.map()));
     }
 
     /// Everything that `serve` puts together, with the router's calls timed.
@@ -124,7 +137,7 @@ http = [{{ url = "http://127.0.0.1:{front}/healthz" }}]
         let (app, executor) = App::with(config, timed, store, client, Arc::new(clock::System));
         for number in 0..services {
             let name = service(number);
-            self.haproxy.told(&format!("add map {} {name} be_green", self.haproxy.map()));
+            self.route(&name);
             record(&app, &name).await;
         }
         (app, executor)

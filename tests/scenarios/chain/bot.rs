@@ -45,7 +45,12 @@ impl Bot {
         let own = app.clone();
         let working = tokio::spawn(async move {
             let talk = Talk::new(&own, chats);
-            let serving = http::serve(listener, http::router(own.clone(), talk.clone()), stopped.clone());
+            let serving = http::serve(
+                listener,
+                http::router(own.clone(), talk.clone()),
+                http::Listening::plain(own.config.http.connections),
+                stopped.clone(),
+            );
             let talking = talk.run(&own, stopped.clone());
             let (served, (), ()) = tokio::join!(serving, executor.run(stopped.clone()), talking);
             served.unwrap();

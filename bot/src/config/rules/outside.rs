@@ -20,6 +20,10 @@ const SHORT_SECRET: usize = 16;
 /// A busy machine stands still for a while without being dead.
 const SHORTEST_TERM: Duration = Duration::from_secs(1);
 
+/// With fewer the server would be busy turning people away.
+const FEWEST_CONNECTIONS: usize = 8;
+const MOST_CONNECTIONS: usize = 65_536;
+
 impl Rules<'_> {
     pub(super) fn store(&mut self, store: &Store) {
         let at = keys!["store", "url"];
@@ -64,10 +68,34 @@ impl Rules<'_> {
                 self.problem(at.then("secret"), what);
             }
         }
+        if config.http.connections < FEWEST_CONNECTIONS {
+            let what = "too few: a load balancer, a browser and a chat hold that many by themselves";
+            let advice = format!("at least {FEWEST_CONNECTIONS}; the default is 512");
+            self.advise(keys!["http", "connections"], what, advice);
+        } else if config.http.connections > MOST_CONNECTIONS {
+            let what = "more than this server can hold";
+            self.advise(keys!["http", "connections"], what, format!("at most {MOST_CONNECTIONS}"));
+        }
+        self.tls(config);
         let alerts = config.services.values().any(|service| !service.alerts.is_empty());
         if alerts && !config.http.tokens.iter().any(|token| token.may(May::Alert)) {
             let what = "services have alerts, but no token may send any";
             self.warn(keys!["http", "tokens"], what, "add one with may = [\"alert\"]");
+        }
+    }
+
+    /// What the files hold is looked at by those who use them: break glass on the server's machine needs no key.
+    fn tls(&mut self, config: &Config) {
+        let Some(tls) = &config.http.tls else { return };
+        for (key, file) in [("cert", &tls.cert), ("key", &tls.key)] {
+            if file.as_os_str().is_empty() {
+                self.advise(keys!["http", "tls", key], "empty", "give the path of a file in PEM");
+            }
+        }
+        let plain = |url: &String| url.starts_with("http://");
+        if config.http.public_url.as_ref().is_some_and(plain) {
+            let what = "http.tls is configured, and links in messages would not use it";
+            self.warn(keys!["http", "public_url"], what, "it starts with https://");
         }
     }
 

@@ -392,6 +392,18 @@ fn server() {
         &["15:14: http.public_url: not an address; it starts with http:// or https://"],
     );
     expect(
+        &end("[http]\nconnections = 3\ntls = { cert = \"\", key = \"k.pem\" }"),
+        &[
+            "15:15: http.connections: too few: a load balancer, a browser and a chat hold that many by themselves; at least 8; the default is 512",
+            "16:16: http.tls.cert: empty; give the path of a file in PEM",
+        ],
+    );
+    expect(
+        &end("[http]\nconnections = 70000"),
+        &["15:15: http.connections: more than this server can hold; at most 65536"],
+    );
+    expect(&end("[http]\ntls = { cert = \"c.pem\" }"), &["15:1: http.tls.key: missing key"]);
+    expect(
         &end(
             "[http]\ntokens = [{ name = \"ci\", secret = { env = \"LASTGOOD_TEST_UNSET\" }, may = [\"gat\"] }]",
         ),

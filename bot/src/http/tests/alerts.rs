@@ -1,6 +1,9 @@
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use super::{SENDER, Server};
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+
+use super::{CI, SENDER, Server};
 
 const AT: &str = "/v1/alerts/alertmanager";
 
@@ -62,7 +65,7 @@ async fn a_wrong_sender_hears_what_is_wrong() {
     let mut other = about_checkout();
     other["alerts"][0]["startsAt"] = 7.into();
     server.post(AT, SENDER, other.to_string()).await.refused(422, "alerts[0].startsAt: expected a string");
-    server.post(AT, SENDER, vec![b'x'; 10 * 1024 * 1024]).await.refused(413, "larger than");
+    server.post(AT, SENDER, vec![b'x'; 17 * 1024 * 1024]).await.refused(413, "larger than");
 }
 
 #[tokio::test]
@@ -73,4 +76,95 @@ async fn a_store_that_can_not_take_it_makes_the_sender_come_back() {
     let response = request.send().await.unwrap();
     assert_eq!(response.headers()["retry-after"], "5");
     assert_eq!(response.status(), 503);
+}
+
+fn many(count: usize, summary: &str) -> String {
+    let alerts = (0..count).map(|number| {
+        let mut alert = alert(json!({ "service": "nobodys", "number": number.to_string() }));
+        alert["annotations"]["summary"] = summary.into();
+        alert
+    });
+    sent(alerts.collect()).to_string()
+}
+
+#[tokio::test]
+async fn a_group_of_thousands_is_taken_in_one_request() {
+    let server = Server::start().await;
+    let body = many(6_000, &"x".repeat(2_000));
+    assert!(body.len() > 12 * 1024 * 1024, "{}", body.len());
+    let answer = server.post(AT, SENDER, body).await;
+    assert_eq!((answer.status, answer.json()["notes"].as_array().unwrap().len()), (200, 6_000));
+    server.post(AT, SENDER, vec![b' '; 16 * 1024 * 1024 + 1]).await.refused(413, "larger than 16384 KiB");
+    server.post(AT, SENDER, many(50_001, "x")).await.refused(413, "max_alerts");
+}
+
+/// Begins requests that are never whole: they stay under way.
+async fn begin(server: &Server, count: usize, sent: usize) -> Vec<TcpStream> {
+    let head = format!(
+        "POST {AT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {SENDER}\r\ncontent-length: {}\r\n\r\n",
+        sent + 1
+    );
+    let mut begun = Vec::new();
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b' '; sent]).await.unwrap();
+        begun.push(stream);
+    }
+    begun
+}
+
+/// Asks until the answer is this one: when what was begun has arrived, nobody tells.
+async fn until(server: &Server, status: u16, body: &str) {
+    for _ in 0..400 {
+        let request = server.request("POST", AT).bearer_auth(SENDER).body(body.to_owned());
+        let response = request.send().await.unwrap();
+        if response.status() == status {
+            let retry = response.headers().get("retry-after");
+            assert_eq!(retry.is_some(), status == 503);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("never answered {status}");
+}
+
+#[tokio::test]
+async fn requests_above_the_limit_are_told_to_come_back() {
+    let server = Server::start().await;
+    let begun = begin(&server, 64, 0).await;
+    until(&server, 503, &about_checkout().to_string()).await;
+    // Others have doors of their own.
+    assert_eq!(server.get("/v1/gate?service=checkout&version=v1", CI).await.status, 404);
+    server.post("/v1/deployments", CI, "{").await.refused(400, "not JSON");
+    drop(begun);
+    until(&server, 202, &about_checkout().to_string()).await;
+}
+
+#[tokio::test]
+async fn only_a_few_large_bodies_are_held_at_a_time() {
+    let server = Server::start().await;
+    let begun = begin(&server, 2, 3 * 1024 * 1024).await;
+    let large = many(2_000, &"x".repeat(1_000));
+    assert!(large.len() > 1024 * 1024);
+    until(&server, 503, &large).await;
+    let small = server.post(AT, SENDER, about_checkout().to_string()).await;
+    assert_eq!(small.status, 202, "those of the usual size are taken");
+    drop(begun);
+    until(&server, 200, &large).await;
+}
+
+#[tokio::test]
+async fn what_alertmanager_left_out_is_said() {
+    let server = Server::start().await;
+    let mut some = about_checkout();
+    some["truncatedAlerts"] = 5_999.into();
+    let answer = server.post(AT, SENDER, some.to_string()).await;
+    assert_eq!(answer.status, 202);
+    let note = answer.json()["notes"][0].as_str().unwrap().to_owned();
+    assert!(note.starts_with("5999 more alerts of the same group were left out"), "{note}");
+    let thread =
+        crate::store::alerts::thread(server.app.engine.store.reader(), lastgood_core::ThreadId(1)).await;
+    let (name, said) = thread.unwrap().unwrap().annotations[0].clone();
+    assert_eq!((name.as_str(), said), ("incomplete", note));
 }

@@ -2,10 +2,12 @@
 
 mod alerts;
 mod auth;
+mod connections;
 mod deployments;
 mod gate;
 mod pagers;
 mod rollbacks;
+mod tls;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -13,7 +15,7 @@ use lastgood_core::At;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch};
 
-use super::{router, serve};
+use super::{Listening, router, serve};
 use crate::{
     app::{self, App},
     clock::Clock,
@@ -66,7 +68,7 @@ pub struct Server {
     pub app: App,
     address: SocketAddr,
     client: reqwest::Client,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
     _directory: tempfile::TempDir,
 }
 
@@ -102,6 +104,10 @@ impl Server {
     }
 
     pub async fn start_with(change: impl FnOnce(&str) -> String) -> Self {
+        Self::start_as(change, Listening::plain(512)).await
+    }
+
+    pub async fn start_as(change: impl FnOnce(&str) -> String, listening: Listening) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for (name, secret) in [("ci", CI), ("alertmanager", SENDER), ("reader", READER), ("webhook", WEBHOOK)]
         {
@@ -120,9 +126,10 @@ impl Server {
         tokio::spawn(serve(
             listener,
             router(app.clone(), crate::chat::Talk::new(&app, crate::delivery::Chats::default())),
+            listening,
             stopped,
         ));
-        Self { app, address, client, _stop: stop, _directory: directory }
+        Self { app, address, client, stop, _directory: directory }
     }
 
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {

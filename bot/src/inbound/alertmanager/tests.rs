@@ -13,8 +13,49 @@ fn fixture() -> Value {
     serde_json::from_slice(FIRING).unwrap()
 }
 
+fn read(body: &[u8]) -> Result<Vec<Alert>, NotAlerts> {
+    super::read(body).map(|payload| payload.alerts)
+}
+
 fn read_value(value: &Value) -> Result<Vec<Alert>, NotAlerts> {
     read(&serde_json::to_vec(value).unwrap())
+}
+
+#[test]
+fn what_was_left_out_is_read() {
+    let truncated = |value: Value| {
+        let mut payload = fixture();
+        payload["truncatedAlerts"] = value;
+        super::read(&serde_json::to_vec(&payload).unwrap()).unwrap().truncated
+    };
+    assert_eq!(super::read(FIRING).unwrap().truncated, 0);
+    assert_eq!(truncated(json!(5_999)), 5_999);
+    for no_number in [Value::Null, json!("7"), json!(-1), json!({})] {
+        assert_eq!(truncated(no_number), 0, "the alerts are taken all the same");
+    }
+}
+
+#[test]
+fn too_much_in_one_request_is_told() {
+    let mut payload = fixture();
+    let alert = payload["alerts"][0].clone();
+    payload["alerts"][0]["annotations"]["summary"] = json!("x".repeat(1024 * 1024));
+    assert!(matches!(read_value(&payload), Err(NotAlerts::Large(why)) if why.contains("alerts[0]: larger")));
+    let small = json!({ "status": "firing", "labels": {}, "startsAt": "2027-01-15T07:59:00Z" });
+    payload["alerts"] = json!(vec![small; 50_001]);
+    assert!(matches!(read_value(&payload), Err(NotAlerts::Large(why)) if why.contains("max_alerts")));
+    payload["alerts"] = json!(vec![alert; 1_000]);
+    assert_eq!(read_value(&payload).unwrap().len(), 1_000);
+}
+
+#[test]
+fn what_is_wrong_inside_one_alert_is_told_with_its_place() {
+    let body = String::from_utf8(FIRING.to_vec()).unwrap().replacen(
+        "\"status\": \"firing\"",
+        "\"status\": \"fi\\ud800\"",
+        2,
+    );
+    assert!(matches!(read(body.as_bytes()), Err(NotAlerts::Json(why)) if why.contains("alerts[0]")));
 }
 
 #[test]
