@@ -2,6 +2,7 @@
 //! are the product's; the world around them is scripted, in this process, so that it can be cut off between any two steps.
 
 mod anchor;
+mod baseline;
 mod chat;
 mod clocks;
 mod hiccup;

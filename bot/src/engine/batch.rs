@@ -36,6 +36,8 @@ struct Joined {
     title: String,
     /// When the last one began.
     since: At,
+    /// All of them were heard in chat only.
+    heard: bool,
     /// How many others there are.
     more: u32,
 }
@@ -113,10 +115,18 @@ impl<'a> Batch<'a> {
         if let Some((thread, _)) = self.under_way().await? {
             self.told_in(alert, thread, near).await?;
             self.joined = Some(match self.joined.take() {
-                None => Joined { title: alert.title.clone(), since: alert.starts_at, more: 0 },
-                Some(Joined { title, since, more }) => {
-                    Joined { title, since: since.max(alert.starts_at), more: more.saturating_add(1) }
-                }
+                None => Joined {
+                    title: alert.title.clone(),
+                    since: alert.starts_at,
+                    heard: alert.heard.is_some(),
+                    more: 0,
+                },
+                Some(Joined { title, since, heard, more }) => Joined {
+                    title,
+                    since: since.max(alert.starts_at),
+                    heard: heard && alert.heard.is_some(),
+                    more: more.saturating_add(1),
+                },
             });
             return Ok(Taken::Joined);
         }
@@ -207,8 +217,10 @@ impl<'a> Batch<'a> {
         for (thread, more) in std::mem::take(&mut self.told) {
             self.tx.count_alerts(thread, more).await?;
         }
-        if let (Some(Joined { title, since, more }), Some((_, run))) = (self.joined.take(), self.under_way) {
-            let event = Event::AlertFired { title, since: Some(since.min(self.at)), more };
+        if let (Some(Joined { title, since, heard, more }), Some((_, run))) =
+            (self.joined.take(), self.under_way)
+        {
+            let event = Event::AlertFired { title, since: Some(since.min(self.at)), heard, more };
             self.claimed.extend(commit::take(self.tx, run, &event, self.at, self.owner).await?);
         }
         if self.ended && !self.tx.any_firing(&self.service.id).await? {

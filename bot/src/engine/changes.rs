@@ -1,7 +1,7 @@
 //! A step's changes of the database, in its transaction.
 
 use lastgood_core::{
-    At, RollbackId, Shares,
+    Artifact, At, RollbackId, Shares,
     inventory::{Origin, Phase, Stability},
     rollback::{Change, Event, Kind, Linked, Opening, Rollback},
 };
@@ -17,6 +17,9 @@ pub(super) async fn apply(tx: &mut Tx, state: &Rollback, change: &Change, at: At
         Change::ClearTimer { timer } => drop(tx.clear_timer(id, *timer).await?),
         Change::OpenIncident => tx.open_incident(service, state.thread, id, at).await?,
         Change::MarkUnstable { artifact, why, provisional } => {
+            if keeps_its_mark(tx, state, artifact, *provisional).await? {
+                return Ok(vec![]);
+            }
             let stability = Stability::Unstable { why: why.clone(), provisional: *provisional };
             tx.set_mark(service, &artifact.digest, &stability, Some(id), &id.to_string(), at).await?;
         }
@@ -44,6 +47,20 @@ pub(super) async fn apply(tx: &mut Tx, state: &Rollback, change: &Change, at: At
         Change::Close => tx.thread_ended(state.thread, Some(at)).await?,
     }
     Ok(vec![])
+}
+
+/// Whether what is known of an artifact already weighs more: a mark for good is not replaced by a provisional one, which would be
+/// lifted again, nor a person's word that came after the decision by what the run makes of it.
+async fn keeps_its_mark(tx: &mut Tx, run: &Rollback, artifact: &Artifact, provisional: bool) -> Result<bool> {
+    let Some(mark) = tx.mark_of(&run.service, &artifact.digest).await? else { return Ok(false) };
+    Ok(match mark.stability {
+        Stability::Unstable { provisional: false, .. } => provisional,
+        _ => {
+            mark.rollback.is_none()
+                && run.approved_at.is_some_and(|approved| mark.at >= approved)
+                && !provisional
+        }
+    })
 }
 
 /// The pool that got (most of) the traffic.

@@ -134,7 +134,8 @@ pub(super) async fn for_alert(
         pauses::demand_click(&mut opening.policy, || "the alert was only heard in chat".to_owned());
     }
     let since = alert.starts_at.min(at);
-    opening.alert = Some(Alerting { title: alert.title.clone(), since, firing: true });
+    opening.alert =
+        Some(Alerting { title: alert.title.clone(), since, firing: true, heard: alert.heard.is_some() });
     opening.previous_end = previous_end;
     let id = opening.id;
     Ok((id, commit::open(tx, opening, at, owner).await?))

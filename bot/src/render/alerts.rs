@@ -71,6 +71,7 @@ pub(super) fn fires(before: &Rollback, run: &Rollback, title: &str, more: u32) -
         (Phase::Surveying, _) if matches!(before.phase, Phase::Escalated { .. }) => {
             "a new alert: looking again"
         }
+        (Phase::Escalated { .. }, _) => "another alert, and the run waits for a person",
         _ if before.alert_firing() => return None,
         (_, Some(_)) => "the alert fires again",
         (_, None) => "an alert fires",

@@ -150,7 +150,9 @@ fn paging(run: &Rollback) -> Vec<Button> {
     let call = |label| button(run, Verb::PageCommander, label, Style::Plain, 'p');
     match run.ringing() {
         // Nobody heard it: somebody may still come, and somebody may want to try again at once.
-        Some(page) if page.delivered == Some(false) => vec![come(), call("Page again now")],
+        Some(page) if page.delivered == Some(false) || !run.is_ringing() => {
+            vec![come(), call("Page again now")]
+        }
         Some(_) => vec![come()],
         None if run.policy.pagers == 0 => vec![],
         None => vec![call("Page the commander")],
@@ -214,8 +216,7 @@ fn undo(run: &Rollback) -> Option<Button> {
 
 fn ended(view: &View, end: &End) -> Vec<Button> {
     let run = view.rollback;
-    let undoable =
-        matches!(end, End::Recovered | End::HandedOver { .. } | End::Unattended | End::Stopped { .. });
+    let undoable = !matches!(end, End::Superseded { .. } | End::Undone { .. });
     let mut buttons: Vec<_> = undoable.then(|| undo(run)).flatten().into_iter().collect();
     if let Some(incident) = view.incident.filter(|incident| incident.root_cause.is_none()) {
         let label = format!("Close {}", incident.id);

@@ -2,10 +2,7 @@
 
 use lastgood_core::{
     card::{Card, Line, Span},
-    inventory::{
-        choice::{Candidate, Suspect},
-        target::Target,
-    },
+    inventory::{choice::Candidate, suspect::Suspect, target::Target},
     rollback::{Approval, Kind, Phase, Proposal, Rollback},
     words::spell,
 };

@@ -20,8 +20,9 @@ use lastgood_core::{
     Actor, Artifact, At, ReleaseId, RollbackId, Shares,
     inventory::{
         Origin, Phase as ReleasePhase,
-        choice::{Candidate, Choice, Suspect},
+        choice::{Candidate, Choice},
         live::{Live, Running},
+        suspect::Suspect,
         target::Target,
     },
     rollback::{Decision, Event, Fetched, Preflighted, Rollback, Standing, Survey, Surveyed},

@@ -32,18 +32,6 @@ async fn another_deployment_before_the_approval_makes_a_new_proposal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hand_that_was_faster_leaves_nothing_to_shift() {
-    let world = World::small("").await;
-    world.breaks().await;
-    world.offered("Roll back to v2.4.0").await;
-    world.stage.flip("blue");
-    world.presses(&world.ana, "Roll back to v2.4.0").await;
-    let thread = world.run_ends(1, "superseded").await;
-    snapshot("already_there", &thread);
-    world.ends().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_switch_during_observation_is_paged_and_not_fought() {
     let stage = Stage::set().await;
     let health = format!(

@@ -5,6 +5,7 @@ pub mod gate;
 pub mod images;
 pub mod live;
 pub mod soak;
+pub mod suspect;
 pub mod target;
 
 use serde::{Deserialize, Serialize};

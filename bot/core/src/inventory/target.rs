@@ -47,7 +47,11 @@ impl Target {
         now: &Live,
     ) -> Result<Self, String> {
         let serving = routing.iter().filter(|(_, share)| **share > 0).map(|(pool, _)| pool);
-        let contents = serving.filter_map(|pool| Some((pool.clone(), contents.get(pool)?.clone()))).collect();
+        let contents: Contents =
+            serving.filter_map(|pool| Some((pool.clone(), contents.get(pool)?.clone()))).collect();
+        if !contents.is_empty() && !contents.values().any(|digest| *digest == artifact.digest) {
+            return Err(format!("none of its pools ran {artifact}"));
+        }
         let target = Self { artifact, routing, contents };
         match target.differs_from(|pool| now.pools.get(pool)) {
             Some(difference) => Err(difference),

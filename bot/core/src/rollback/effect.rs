@@ -37,7 +37,14 @@ pub enum Effect {
     /// Between two steps: is traffic where the last one put it and, if `target`, is the target well? Yields `Watched`.
     Watch { to: Shares, target: bool },
     /// One look at health and metrics. Yields `Observed`.
-    Observe { since: At, to: Shares, failing_since: Option<At> },
+    Observe {
+        since: At,
+        to: Shares,
+        failing_since: Option<At>,
+        /// While stability is confirmed: of a phase that older builds can't read.
+        #[serde(default)]
+        confirming: bool,
+    },
     /// Where is traffic now? Yields `TrafficRead`.
     ReadTraffic,
     /// Ring. Yields `Paged`.
@@ -74,7 +81,7 @@ impl Effect {
     /// The first version of the effects' bodies that has this kind: an older replica leaves it alone.
     pub fn version(&self) -> i64 {
         match self {
-            Self::AcknowledgePage { .. } => 4,
+            Self::AcknowledgePage { .. } | Self::Observe { confirming: true, .. } => 4,
             Self::Resume { .. } => 3,
             _ => 2,
         }

@@ -306,6 +306,9 @@ pub enum Event {
         /// When it began, as its sender says; none: when it was heard of. Of several the one that began last.
         #[serde(default)]
         since: Option<At>,
+        /// It was heard in a chat room only: many senders never say there that it is over.
+        #[serde(default)]
+        heard: bool,
         /// How many others came together with it.
         #[serde(default)]
         more: u32,

@@ -8,6 +8,7 @@ mod pace;
 mod policy;
 mod refusal;
 mod state;
+mod why;
 
 pub use effect::{Change, Effect, Linked, Request, Timer};
 pub use event::{
@@ -18,7 +19,8 @@ pub use machine::{Step, open, step};
 pub use pace::Pace;
 pub use policy::{Approval, Policy};
 pub use refusal::Refusal;
-pub use state::{Alerting, End, Kind, Page, Phase, Proposal, Rollback, Sent, Why};
+pub use state::{Alerting, Kind, Page, Phase, Proposal, Rollback, Sent};
+pub use why::{End, Why};
 
 /// Version of event bodies written by this build; a replica takes no newer ones.
 pub const EVENT_VERSION: i64 = 3;

@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Approval, Policy,
+    Approval, End, Policy, Why,
     pace::{consistent, same as same_routing},
 };
 use crate::{
     Actor, Artifact, At, Digest, Millis, RollbackId, ServiceId, Shares, ThreadId,
     inventory::{
-        choice::{Candidate, Caveat, Suspect},
+        choice::{Candidate, Caveat},
         live::{Contents, Live},
+        suspect::Suspect,
         target::Target,
     },
-    verdict::{Baseline, Observation, Series, Verdict},
+    verdict::{Baseline, Observation, Series},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,9 @@ pub struct Alerting {
     pub title: String,
     pub since: At,
     pub firing: bool,
+    /// It was heard in a chat room only. Many senders never say there that it is over, so that it goes on proves nothing.
+    #[serde(default)]
+    pub heard: bool,
 }
 
 /// What is put to the vote. Bound to its revision: a click on an older one is answered, never counted.
@@ -167,121 +171,6 @@ impl Phase {
     }
 }
 
-/// Why a run needs a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "why")]
-pub enum Why {
-    NoCandidate {
-        detail: String,
-    },
-    /// The proposal expired while the alert is firing.
-    Expired,
-    RouterUnreadable {
-        detail: String,
-    },
-    ArtifactMissing {
-        detail: String,
-    },
-    PreflightRefused {
-        reasons: Vec<String>,
-    },
-    InstancesUnreachable {
-        instances: Vec<String>,
-        detail: String,
-    },
-    /// Nothing was seen to move.
-    ShiftFailed {
-        detail: String,
-    },
-    /// Traffic is neither here nor there.
-    PartlyShifted {
-        shares: Shares,
-        detail: String,
-    },
-    /// What was done can't be read back.
-    OutcomeUnknown {
-        detail: String,
-    },
-    /// In the middle of a shift in steps.
-    TargetBad {
-        shares: Shares,
-        detail: String,
-    },
-    NotRecovered {
-        verdict: Verdict,
-    },
-    /// It had recovered, and is bad again.
-    Relapsed {
-        detail: String,
-    },
-    /// It is healthy by all checks, and the alert goes on for too long.
-    AlertStillFiring {
-        detail: String,
-    },
-    /// A pool of the target runs other bytes than were voted for.
-    OtherBytes {
-        shares: Shares,
-        detail: String,
-    },
-    MovedByAnotherHand {
-        shares: Shares,
-        detail: String,
-    },
-    AnotherRelease {
-        artifact: Artifact,
-        by: Option<String>,
-    },
-    Stopped {
-        by: Actor,
-        detail: String,
-    },
-    Stuck {
-        effect: String,
-        detail: String,
-    },
-}
-
-/// How a run ends. The incident is never ended by it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "end")]
-pub enum End {
-    Rejected {
-        by: Actor,
-        reason: Option<String>,
-    },
-    Expired,
-    Superseded {
-        reason: String,
-    },
-    Stopped {
-        by: Actor,
-    },
-    Recovered,
-    HandedOver {
-        by: Actor,
-    },
-    /// The alert is over, and nobody acted for a long time.
-    Unattended,
-    Undone {
-        by: RollbackId,
-    },
-}
-
-impl End {
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Rejected { .. } => "rejected",
-            Self::Expired => "expired",
-            Self::Superseded { .. } => "superseded",
-            Self::Stopped { .. } => "stopped",
-            Self::Recovered => "recovered",
-            Self::HandedOver { .. } => "handed over",
-            Self::Unattended => "handed over, unattended",
-            Self::Undone { .. } => "undone",
-        }
-    }
-}
-
 /// A call to people outside the chat. Each has a number of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
@@ -330,6 +219,9 @@ pub struct Rollback {
     /// Typed reasons and overrides, in order.
     pub reasons: Vec<String>,
     pub approved_at: Option<At>,
+    /// The registry was asked for the target that was approved.
+    #[serde(default)]
+    pub fetched: bool,
     /// Router instances that an approver said to go on without.
     pub without: Vec<String>,
     /// The routing found before the first change: where undo leads.
@@ -365,6 +257,10 @@ pub struct Rollback {
     #[serde(default)]
     pub reminded_at: Option<At>,
 }
+
+/// Calls for one reason, over all targets, before the thread says that nobody answers. A bound, not a plan: a pager's own
+/// escalation policy goes further than this. A new reason always rings.
+pub const MAX_CALLS: usize = 12;
 
 impl Rollback {
     pub fn active(&self) -> bool {
@@ -406,6 +302,11 @@ impl Rollback {
         self.goal().map(Target::artifact)
     }
 
+    /// Whether an alert fires of which somebody would say that it is over: the run does not end before that.
+    pub fn alert_holds(&self) -> bool {
+        self.alert.as_ref().is_some_and(|alert| alert.firing && !alert.heard)
+    }
+
     pub fn alert_firing(&self) -> bool {
         self.alert.as_ref().is_some_and(|alert| alert.firing)
     }
@@ -413,6 +314,20 @@ impl Rollback {
     /// The call that waits for an acknowledgement.
     pub fn ringing(&self) -> Option<&Page> {
         self.pages.last().filter(|page| page.acknowledged.is_none())
+    }
+
+    /// How often somebody was called for the present reason, and nobody came.
+    pub fn calls_in_vain(&self) -> usize {
+        let Some(first) = self.pages.last().map(Page::first) else { return 0 };
+        let calls = self.pages.iter().rev();
+        calls.take_while(|page| page.acknowledged.is_none() && page.first() == first).count()
+    }
+
+    /// Whether somebody is being called, and will be called again. Not any more when that was in vain too often, nor for a
+    /// service that has recovered.
+    pub fn is_ringing(&self) -> bool {
+        let recovered = matches!(self.phase, Phase::Confirming { .. });
+        self.ringing().is_some() && !recovered && self.calls_in_vain() < MAX_CALLS
     }
 
     pub fn age(&self, now: At) -> Millis {

@@ -4,8 +4,8 @@ use lastgood_core::{
     At, Digest, RollbackId,
     inventory::live::Running,
     rollback::{
-        Change, Decision, Effect, End, Event, Fetched, Kind, Linked, Opening, Phase, Policy, Preflighted,
-        Refusal, ShiftReading, Timer, TrafficNow, Why,
+        Alerting, Approval, Change, Decision, Effect, End, Event, Fetched, Kind, Linked, Opening, Phase,
+        Policy, Preflighted, Refusal, ShiftReading, Timer, TrafficNow, Why,
     },
     verdict::Baseline,
 };
@@ -38,7 +38,7 @@ fn fetched(story: Story) -> Story {
 }
 
 fn alert_fired(since: Option<At>) -> Event {
-    Event::AlertFired { title: "error rate".into(), since, more: 0 }
+    Event::AlertFired { title: "error rate".into(), since, heard: false, more: 0 }
 }
 
 fn acknowledged() -> Event {
@@ -169,12 +169,6 @@ fn recovery_is_confirmed_before_the_run_ends() {
     let story = story.looks(true, Some(0.0));
     assert_eq!(story.state.phase, Phase::Ended { end: End::Recovered });
     assert_eq!(marks(&story), [(digest('b'), false)]);
-}
-
-#[test]
-fn a_timer_of_a_clock_that_is_ahead_ends_no_bake() {
-    let story = Story::start().recovered().then(Event::AlertResolved).after(4).fires(Timer::Confirm);
-    assert!(asked(&story.last).is_empty() && story.arms(Timer::Confirm));
 }
 
 #[test]
@@ -423,4 +417,122 @@ fn without_a_bake_the_run_ends_with_its_recovery_but_not_before_its_alert() {
     let ready = ready("green");
     assert!(matches!(firing.refuses(ready), Refusal::Stale(_)));
     assert!(firing.last.effects.iter().any(|request| matches!(request.effect, Effect::Observe { .. })));
+}
+
+#[test]
+fn what_a_second_vote_chose_is_fetched_before_anything_moves_again() {
+    let reading = ShiftReading::Settled { shares: to("blue"), warnings: vec![], pools: runs("blue", 'f') };
+    let voted_again = Story::start()
+        .shifting()
+        .then(Event::ShiftRead { reading })
+        .retried()
+        .proposed()
+        .approved("ana")
+        .decided(Decision::Unchanged);
+    let missing = Event::Fetched { fetched: Fetched::Missing { detail: "404".into() } };
+    let retried = voted_again.then(missing).retried();
+    assert_eq!(asked(&retried.last), ["fetch"]);
+}
+
+#[test]
+fn an_undo_after_a_hotfix_leads_to_the_hotfix_and_not_to_the_suspect() {
+    // c was deployed against b, the suspect, and runs in green.
+    let mut hotfix = survey();
+    hotfix.live.pools.insert("green".into(), Running::Seen { digest: digest('c') });
+    let pools = hotfix.live.pools.clone();
+    let ready = Preflighted::Ready { before: to("green"), warnings: vec![], pools };
+    let story = Story::start()
+        .then(Event::Surveyed { found: found(hotfix) })
+        .approved("ana")
+        .decided(Decision::Unchanged)
+        .then(Event::Fetched { fetched: Fetched::Present { detail: String::new() } })
+        .then(Event::PreflightDone { preflight: ready })
+        .then(Event::ShiftRead { reading: settled(to("blue")) })
+        .then(Event::StopAsked { by: actor("ana"), standing: approver() })
+        .then(Event::TrafficRead { shares: Some(to("blue")), detail: "blue 100 %".into() })
+        .then(Event::UndoAsked {
+            by: actor("ana"),
+            standing: approver(),
+            reason: Some("b was innocent".into()),
+        });
+    let undo = story.last.changes.iter().find_map(|change| match change {
+        Change::OpenLinked { linked: Linked::Undo { artifact, .. } } => artifact.clone(),
+        _ => None,
+    });
+    assert_eq!(undo, Some(artifact('c')));
+}
+
+#[test]
+fn an_alert_after_the_last_one_was_over_is_about_what_was_live_then() {
+    let story = Story::start().proposed().then(Event::AlertResolved);
+    let since = story.at + MIN;
+    let alert = story.after(2).then(alert_fired(Some(since))).state.alert.unwrap();
+    assert_eq!(alert.since, since);
+    let joined = Story::start().proposed().then(alert_fired(Some(START + MIN))).state.alert.unwrap();
+    assert_eq!(joined.since, START, "of several the first");
+}
+
+#[test]
+fn what_is_looked_at_once_more_moves_nothing_without_a_click() {
+    let automatic = Policy { approval: Approval::None, ..policy() };
+    let asked_for = Opening { alert: None, ..opening(automatic) };
+    let quiet = Story::of(&asked_for).then(Event::Surveyed { found: found(nothing_found()) });
+    let again = quiet.then(alert_fired(None)).proposed();
+    assert!(matches!(again.state.phase, Phase::Proposed { .. }), "{:?}", again.state.phase);
+    assert!(again.state.policy.click_needed.is_some());
+}
+
+#[test]
+fn an_alert_that_was_all_that_was_wrong_and_ends_has_the_service_watched_again() {
+    let story = Story::start().recovered().after(10).fires(Timer::Confirm).looks(true, Some(0.0));
+    let late = story.after(30).fires(Timer::Confirm);
+    let over = late.then(Event::AlertResolved);
+    assert!(matches!(over.state.phase, Phase::Observing { .. }));
+    assert!(!asked(&over.last).contains(&"resolve_page"), "the page stays open until it is known");
+}
+
+#[test]
+fn who_came_is_not_called_again_once_the_alert_is_over() {
+    let unreadable = Decision::RouterUnreadable { detail: "refused".into() };
+    let story = Story::start().proposed().approved("ana").decided(unreadable).then(acknowledged());
+    let reminded = story.then(Event::AlertResolved).after(30).fires(Timer::Act);
+    assert!(reminded.state.reminded && !reminded.arms(Timer::Act));
+    let over = reminded.after(4 * 60).fires(Timer::Idle);
+    assert_eq!(over.state.phase, Phase::Ended { end: End::Unattended });
+}
+
+#[test]
+fn a_new_alert_calls_once_more_when_all_calls_were_in_vain() {
+    let unreadable = Decision::RouterUnreadable { detail: "refused".into() };
+    let mut story = Story::start().proposed().approved("ana").decided(unreadable);
+    for _ in 0..30 {
+        story = story.fires(Timer::Ack);
+    }
+    assert!(asked(&story.last).is_empty() && !story.state.is_ringing());
+    assert_eq!(asked(&story.then(alert_fired(None)).last), ["page"]);
+}
+
+#[test]
+fn an_alert_that_was_only_heard_holds_no_run_open() {
+    let heard = Opening {
+        alert: Some(Alerting { title: "error rate".into(), since: START, firing: true, heard: true }),
+        ..opening(policy())
+    };
+    let story = Story::of(&heard).recovered().after(10).fires(Timer::Confirm).looks(true, Some(0.0));
+    assert_eq!(story.state.phase, Phase::Ended { end: End::Recovered });
+}
+
+#[test]
+fn what_a_second_vote_leaves_behind_can_be_undone() {
+    let reading = ShiftReading::Settled { shares: to("blue"), warnings: vec![], pools: runs("blue", 'f') };
+    let again = Story::start().shifting().then(Event::ShiftRead { reading }).retried().proposed();
+    let reject = Event::Rejected {
+        by: actor("ana"),
+        standing: approver(),
+        revision: again.state.revision,
+        reason: None,
+    };
+    let rejected = again.then(reject);
+    let undo = Event::UndoAsked { by: actor("ana"), standing: approver(), reason: Some("back".into()) };
+    assert!(rejected.then(undo).last.changes.iter().any(|c| matches!(c, Change::OpenLinked { .. })));
 }

@@ -170,8 +170,11 @@ fn surroundings() -> Vec<(String, Event)> {
     };
     let mut list = named(vec![
         ("again", Event::Opened(Box::new(opening(policy())))),
-        ("begun before", Event::AlertFired { title: "error rate".into(), since: Some(START), more: 0 }),
-        ("begun now", Event::AlertFired { title: "error rate".into(), since: None, more: 2 }),
+        (
+            "begun before",
+            Event::AlertFired { title: "error rate".into(), since: Some(START), heard: false, more: 0 },
+        ),
+        ("begun now", Event::AlertFired { title: "error rate".into(), since: None, heard: false, more: 2 }),
         ("", Event::AlertRepeated { title: "error rate".into() }),
         ("", Event::AlertResolved),
         ("", Event::ClickRequired { why: "automatic rollbacks are paused".into() }),

@@ -3,8 +3,9 @@
 use lastgood_core::{
     Actor, Artifact, At, Digest, ReleaseId, RollbackId, Shares, ThreadId,
     inventory::{
-        choice::{Candidate, Choice, Skip, Suspect},
+        choice::{Candidate, Choice, Skip},
         live::{Live, Running},
+        suspect::Suspect,
         target::Target,
     },
     rollback::{
@@ -51,7 +52,7 @@ pub fn opening(policy: Policy) -> Opening {
         at: START,
         by: None,
         reason: None,
-        alert: Some(Alerting { title: "error rate".into(), since: START, firing: true }),
+        alert: Some(Alerting { title: "error rate".into(), since: START, firing: true, heard: false }),
         wanted: None,
         tried: [].into(),
         commander: None,

@@ -279,7 +279,7 @@ fn stability_was_confirmed(taken: &Taken) {
     };
     assert_eq!(judge(observation, since), Quality::Good);
     assert!(taken.at - recovered_at >= now.policy.bake, "the bake was cut short");
-    assert!(!now.alert_firing());
+    assert!(!now.alert_holds());
 }
 
 /// Silence is no answer to an alert: only a person's word is.
@@ -294,7 +294,7 @@ fn nothing_ends_while_it_fires(taken: &Taken) {
             | Event::SuccessorAsked { .. }
     );
     if ended(&taken.step.state) && !ended(&taken.before) && !person {
-        assert!(!taken.step.state.alert_firing(), "{} ended it while the alert fires", taken.event.kind());
+        assert!(!taken.step.state.alert_holds(), "{} ended it while the alert fires", taken.event.kind());
     }
 }
 

@@ -157,7 +157,7 @@ fn one_more_click_has_all_the_time_of_a_proposal_and_is_waited_for() {
 
 #[test]
 fn an_alert_that_comes_later_is_waited_on_or_pages() {
-    let fired = || Event::AlertFired { title: "error rate".into(), since: None, more: 0 };
+    let fired = || Event::AlertFired { title: "error rate".into(), since: None, heard: false, more: 0 };
     let asked_for = Opening { alert: None, by: Some(actor("ana")), ..opening(policy()) };
     assert!(Story::of(&asked_for).proposed().then(fired()).arms(Timer::Answer));
     let none = Story::of(&asked_for).then(Event::Surveyed { found: found(nothing_found()) });

@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 use lastgood_core::{
     At, Millis,
     inventory::{
-        choice::Suspect,
         soak::{Span, last_quiet},
+        suspect::Suspect,
     },
     verdict::Baseline,
 };
@@ -94,9 +94,13 @@ pub(super) async fn of(job: &Job<'_>, name: &str, metric: &Metric) -> Option<f64
     if let Some(configured) = metric.baseline {
         return Some(configured);
     }
-    let kept = job.state.baselines.iter().find(|baseline| baseline.metric == name)?;
-    match kept.rate {
-        Some(rate) => Some(rate),
-        None => rate(metric, kept.at).await,
+    match job.state.baselines.iter().find(|baseline| baseline.metric == name) {
+        Some(Baseline { rate: Some(rate), .. }) => Some(*rate),
+        Some(kept) => rate(metric, kept.at).await,
+        // A run of an earlier build, or a metric that the configuration did not have then.
+        None => {
+            let since = job.state.failing().and_then(|failing| failing.since)?;
+            rate(metric, since.saturating_sub(BEFORE_RELEASE)).await
+        }
     }
 }

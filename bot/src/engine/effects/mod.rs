@@ -95,7 +95,16 @@ async fn attempt(engine: &Engine, claimed: &Claimed) -> Outcome {
 
 /// Facts of the database that an outcome rests on, checked once more in the transaction that commits it.
 pub(super) async fn recheck(tx: &mut Tx, effect: &Claimed, event: &Event) -> Result<Event> {
-    let Event::DecisionRead { decision: Decision::Unchanged } = event else { return Ok(event.clone()) };
+    // Everything that may go on from here.
+    let goes_on = matches!(
+        event,
+        Event::DecisionRead {
+            decision: Decision::Unchanged | Decision::AlreadyThere | Decision::FailingUnreadable { .. }
+        }
+    );
+    if !goes_on {
+        return Ok(event.clone());
+    }
     let Some(saved) = tx.rollback(effect.rollback).await? else { return Ok(event.clone()) };
     let Some(target) = saved.state.target() else { return Ok(event.clone()) };
     let mark = tx.mark_of(&saved.state.service, &target.digest).await?;

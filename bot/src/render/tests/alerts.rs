@@ -36,7 +36,7 @@ fn a_pause_asks_for_a_click() {
     opening.policy.approval = Approval::None;
     let why = "shifting without a click is paused by ana since 2026-01-31T08:00:00Z: the *network* flaps";
     let paused = Event::ClickRequired { why: why.into() };
-    let more = Event::AlertFired { title: "Latency".into(), since: None, more: 11 };
+    let more = Event::AlertFired { title: "Latency".into(), since: None, heard: false, more: 11 };
     let talk =
         Talk::new(opening).take(paused).take(found(survey())).look().all([Event::AlertResolved, more]).look();
     assert_snapshot!(talk.said);

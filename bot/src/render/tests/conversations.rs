@@ -82,7 +82,12 @@ fn acknowledged_and_forgotten() {
         .take(Event::Acknowledged { by: actor("ana") })
         .later(30 * MIN)
         .take(timer(Timer::Act))
-        .take(Event::AlertFired { title: "CheckoutLatency is above 2 s".into(), since: None, more: 0 })
+        .take(Event::AlertFired {
+            title: "CheckoutLatency is above 2 s".into(),
+            since: None,
+            heard: false,
+            more: 0,
+        })
         .look()
         .take(Event::Acknowledged { by: actor("ben") })
         .later(240 * MIN)
@@ -291,7 +296,8 @@ fn undone() {
     let talk = Talk::new(undo)
         .take(found(back))
         .look()
-        .all([approve("ben", 1), unchanged(), present()])
+        .take(approve("ben", 1))
+        .all([confirm("ben", 1), unchanged(), present()])
         .take(Event::PreflightDone { preflight: prepared("blue") })
         .take(accepted())
         .take(settled_on("green"))
@@ -361,7 +367,7 @@ fn without_approval() {
 fn the_router_cannot_be_read() {
     let mut opening = opening();
     opening.policy.pagers = 0;
-    opening.alert = Some(Alerting { title: "down".into(), since: 0, firing: true });
+    opening.alert = Some(Alerting { title: "down".into(), since: 0, firing: true, heard: false });
     let found = Surveyed::RouterUnreadable { detail: "connection refused".into() };
     assert_snapshot!(Talk::new(opening).take(Event::Surveyed { found }).look().said);
 }
@@ -406,7 +412,12 @@ fn handed_over_after_calls_that_failed() {
         .take(paged(2, 1, None))
         .take(Event::CommanderSet { by: actor("ana"), standing: approver(), commander: actor("carl") })
         .take(Event::AlertResolved)
-        .take(Event::AlertFired { title: "CheckoutErrorRate is above 5 %".into(), since: None, more: 0 })
+        .take(Event::AlertFired {
+            title: "CheckoutErrorRate is above 5 %".into(),
+            since: None,
+            heard: false,
+            more: 0,
+        })
         .take(Event::RetryAsked { by: actor("carl"), standing: approver() })
         .take(Event::EffectStuck { effect: "observe".into(), detail: "unknown version 9".into() })
         .take(Event::HandedOver { by: actor("carl"), standing: approver() })

@@ -161,7 +161,7 @@ fn happening(n: u8, run: &Rollback) -> Event {
             by: None,
             pool: None,
         },
-        54 => Event::AlertFired { title: "again".into(), since: None, more: 0 },
+        54 => Event::AlertFired { title: "again".into(), since: None, heard: false, more: 0 },
         55 => Event::SuccessorAsked { by: actor("zoe") },
         56..=59 => Event::TimerFired { timer: Timer::ALL[usize::from(n - 51)] },
         _ => pressed(run, Verb::ALL[button], Some("because".into()), Some(digest('b').as_str()))

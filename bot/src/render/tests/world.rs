@@ -6,8 +6,9 @@ use lastgood_core::{
     Actor, Artifact, At, Digest, IncidentId, ReleaseId, RollbackId, Shares, ThreadId,
     card::{Card, Line, Span},
     inventory::{
-        choice::{Candidate, Choice, Skip, Suspect},
+        choice::{Candidate, Choice, Skip},
         live::{Live, Running},
+        suspect::Suspect,
         target::Target,
     },
     rollback::{
@@ -106,7 +107,12 @@ pub fn opening() -> Opening {
         at: 2_000,
         by: None,
         reason: None,
-        alert: Some(Alerting { title: "CheckoutErrorRate is above 5 %".into(), since: 0, firing: true }),
+        alert: Some(Alerting {
+            title: "CheckoutErrorRate is above 5 %".into(),
+            since: 0,
+            firing: true,
+            heard: false,
+        }),
         wanted: None,
         tried: Default::default(),
         commander: None,

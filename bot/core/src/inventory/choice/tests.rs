@@ -288,3 +288,18 @@ fn a_target_has_the_routing_that_serves_it() {
     assert_eq!((c.routing()["cccccccccccc"], c.routing()["dddddddddddd"]), (100, 0));
     assert_eq!((b.routing()["bbbbbbbbbbbb"], b.routing().get("cccccccccccc")), (100, None));
 }
+
+#[test]
+fn what_a_rollback_had_withdrawn_before_the_alert_is_no_suspect() {
+    // c was rolled back to b, which was live when the alert began; d was deployed against it.
+    let mut case = Case::new("dbcba", "p:d:100");
+    case.history[1].release.origin = Origin::Rollback;
+    case.history[2].rolled_back_by = Some(RollbackId(1));
+    case.alert_since = began(&case, 1, 2 * MIN);
+    assert_eq!(case.told(), "a < b; a");
+    // Nor is a canary that was withdrawn.
+    let mut canary = Case::new("dcba", "p:d:100");
+    canary.history[1].release.phase = Phase::Canary;
+    canary.alert_since = began(&canary, 1, 2 * MIN);
+    assert_eq!(canary.told(), "a < b; a");
+}

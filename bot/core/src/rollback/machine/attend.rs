@@ -3,7 +3,9 @@
 use super::{
     super::{
         effect::{Change, Effect, Timer},
-        state::{End, Phase},
+        policy::Approval,
+        state::Phase,
+        why::End,
     },
     Taken, Work,
 };
@@ -54,7 +56,6 @@ impl Work {
         if matches!(self.state.phase, Phase::Escalated { .. }) {
             self.state.reminded = false;
             self.timer(Timer::Act, self.state.policy.act_within);
-            self.timer(Timer::Idle, IDLE);
         }
     }
 
@@ -67,7 +68,9 @@ impl Work {
         }
         if !self.state.reminded {
             self.state.reminded = true;
-            self.timer(Timer::Act, self.state.policy.act_within);
+            if self.state.alert_firing() {
+                self.timer(Timer::Act, self.state.policy.act_within);
+            }
             return Ok(());
         }
         self.state.reminded = false;
@@ -87,14 +90,23 @@ impl Work {
         Ok(())
     }
 
+    /// Looks anew after the first decision came to nothing. That is not so clear a case any more that it could go on without a click.
+    pub(super) fn look_again(&mut self) {
+        if self.state.policy.approval == Approval::None {
+            self.state.policy.approval = Approval::Required;
+            self.state.policy.click_needed = Some("it is looked at once more".to_owned());
+        }
+        self.survey();
+    }
+
     /// A new alert on a run that waits for a person.
     pub(super) fn alerted_again(&mut self, title: &str) {
         let waits_quietly = self.state.pages.is_empty();
         if waits_quietly && self.state.approved_at.is_none() && !self.state.moved {
             // Nothing was decided, and nobody was called: it is looked at as if the alert had opened the run.
-            return self.survey();
+            return self.look_again();
         }
-        if self.state.ringing().is_some() {
+        if self.state.is_ringing() {
             return;
         }
         if !self.state.moved {

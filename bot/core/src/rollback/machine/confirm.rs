@@ -5,7 +5,8 @@ use super::{
     super::{
         effect::{Change, Timer},
         event::TrafficNow,
-        state::{End, Phase, Why},
+        state::Phase,
+        why::{End, Why},
     },
     Taken, Work,
 };
@@ -80,7 +81,7 @@ impl Work {
 
     /// Time is up, and this is how it looks.
     fn decide(&mut self, quality: Quality) {
-        let firing = self.state.alert_firing();
+        let firing = self.state.alert_holds();
         let every = self.state.policy.every;
         let Phase::Confirming { since, silent, overdue, waits_for_alert, .. } = &mut self.state.phase else {
             return;
@@ -95,6 +96,10 @@ impl Work {
                 }
                 self.look(since, self.state.policy.confirm_every());
             }
+            // All was well, and may be: the timer ends the wait.
+            Quality::NoData | Quality::TooEarly if *waits_for_alert => {
+                self.look(since, self.state.policy.confirm_every());
+            }
             Quality::NoData | Quality::TooEarly if *silent >= SILENT_LOOKS => {
                 self.escalate(Why::NotRecovered { verdict: Verdict::NoData });
             }
@@ -105,16 +110,10 @@ impl Work {
     /// The end of the bake: one fresh look decides. Where there was no clear answer since, a person has to look; and where all
     /// is well but the alert, it has had its time.
     pub(super) fn confirm_due(&mut self) -> Taken {
-        let (firing, at) = (self.state.alert_firing(), self.at);
-        let Phase::Confirming { since, until, overdue, waits_for_alert, .. } = &mut self.state.phase else {
+        let firing = self.state.alert_holds();
+        let Phase::Confirming { since, overdue, waits_for_alert, .. } = &mut self.state.phase else {
             return Err(self.stale("timer"));
         };
-        if at < *until {
-            // Another clock than the one that set it.
-            let left = until.saturating_sub(at);
-            self.timer(Timer::Confirm, left);
-            return Ok(());
-        }
         if *waits_for_alert && firing {
             let within = crate::words::spell(self.state.policy.alert_clears_within);
             let detail =

@@ -5,7 +5,8 @@ use super::{
         effect::{Change, Effect, Timer},
         event::{Decision, Standing},
         refusal::Refusal,
-        state::{End, Phase, Why},
+        state::Phase,
+        why::{End, Why},
     },
     Taken, Work,
 };
@@ -146,9 +147,14 @@ impl Work {
             let why = format!("{} rolls it back", self.state.id);
             self.changes.push(Change::MarkUnstable { artifact: failing.artifact, why, provisional: true });
         }
+        self.fetch();
+    }
+
+    pub(super) fn fetch(&mut self) {
         let Some(digest) = self.state.target().map(|target| target.digest.clone()) else {
             return self.escalate(Why::NoCandidate { detail: "the proposal has no target".into() });
         };
+        self.state.fetched = false;
         self.enter(Phase::Fetching);
         self.ask_step(Effect::Fetch { digest });
     }

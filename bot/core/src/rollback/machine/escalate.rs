@@ -5,11 +5,12 @@ use super::{
         effect::{Change, Effect, Linked},
         event::Standing,
         refusal::Refusal,
-        state::{End, Phase, Why},
+        state::Phase,
+        why::{End, Why},
     },
     Taken, Work,
 };
-use crate::{Actor, Millis, RollbackId};
+use crate::{Actor, Artifact, Millis, RollbackId, Shares};
 
 /// How long after its end a run can be undone: what was there before is hardly what anybody wants back after that.
 const UNDO_WITHIN: Millis = 24 * 3_600_000;
@@ -86,9 +87,9 @@ impl Work {
         match why {
             Why::NotRecovered { .. } | Why::Relapsed { .. } | Why::AlertStillFiring { .. } => self.observe(),
             // Nobody voted for what runs there now.
-            Why::OtherBytes { .. } => self.survey(),
+            Why::OtherBytes { .. } => self.look_again(),
             Why::Stuck { effect, .. } if effect == "observe" => self.observe(),
-            _ if self.state.approved_at.is_none() => self.survey(),
+            _ if self.state.approved_at.is_none() => self.look_again(),
             _ if self.state.moved => self.preflight(),
             // The approval is bound to what was live then; the world had time to change since.
             _ => self.claim(),
@@ -110,9 +111,7 @@ impl Work {
     pub(super) fn undo_asked(&mut self, by: &Actor, standing: &Standing, reason: Option<&str>) -> Taken {
         let offered = match &self.state.phase {
             Phase::Escalated { .. } | Phase::Confirming { .. } => true,
-            Phase::Ended { end } => {
-                matches!(end, End::Recovered | End::HandedOver { .. } | End::Unattended | End::Stopped { .. })
-            }
+            Phase::Ended { end } => !matches!(end, End::Superseded { .. } | End::Undone { .. }),
             _ => false,
         };
         if !offered {
@@ -138,13 +137,27 @@ impl Work {
                 self.state.id
             )));
         }
-        let artifact = self.state.failing().map(|failing| failing.artifact.clone());
+        let artifact = self.artifact_before(&to);
         if self.state.active() {
             self.end(End::Superseded { reason: format!("{by} asked to undo it") });
         }
         let contents = self.state.contents_before.clone();
         self.changes.push(Change::OpenLinked { linked: Linked::Undo { to, artifact, contents } });
         Ok(())
+    }
+
+    /// What most of the traffic was on before the first change. It need not be what is suspected: a hotfix may have been live.
+    fn artifact_before(&self, to: &Shares) -> Option<Artifact> {
+        let (pool, _) = to.iter().filter(|(_, share)| **share > 0).max_by_key(|(_, share)| **share)?;
+        let failing = self.state.failing().map(|failing| &failing.artifact);
+        let Some(digest) = self.state.contents_before.get(pool) else { return failing.cloned() };
+        let candidates = self.state.proposal.iter().flat_map(|proposal| &proposal.candidates);
+        let known = failing.into_iter().chain(candidates.map(|candidate| &candidate.artifact));
+        let named = known.into_iter().find(|artifact| artifact.digest == *digest).cloned();
+        named.or_else(|| {
+            let version = format!("unrecorded {}", digest.short());
+            Some(Artifact { version, digest: digest.clone() })
+        })
     }
 
     pub(super) fn handed_over(&mut self, by: &Actor, standing: &Standing) -> Taken {
@@ -164,52 +177,6 @@ impl Work {
                 Ok(())
             }
             _ => Err(self.stale("undo")),
-        }
-    }
-}
-
-impl std::fmt::Display for Why {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use crate::verdict::Verdict;
-        match self {
-            Self::NoCandidate { detail } => write!(f, "no version to go back to: {detail}"),
-            Self::Expired => f.write_str("the proposal expired unanswered while the alert is firing"),
-            Self::RouterUnreadable { detail } => write!(f, "what routes traffic can't be read: {detail}"),
-            Self::ArtifactMissing { detail } => write!(f, "the target can't be fetched: {detail}"),
-            Self::PreflightRefused { reasons } => {
-                write!(f, "preflight refused the shift: {}", reasons.join("; "))
-            }
-            Self::InstancesUnreachable { instances, detail } => {
-                write!(f, "router instances can't be reached ({}): {detail}", instances.join(", "))
-            }
-            Self::ShiftFailed { detail } => write!(f, "the shift failed, traffic is where it was: {detail}"),
-            Self::PartlyShifted { detail, .. } => write!(f, "traffic is only partly shifted: {detail}"),
-            Self::OutcomeUnknown { detail } => {
-                write!(f, "whether traffic moved can't be read back: {detail}")
-            }
-            Self::TargetBad { detail, .. } => {
-                write!(f, "the target itself is not well, so no more traffic is moved to it: {detail}")
-            }
-            Self::NotRecovered { verdict: Verdict::NoData } => {
-                f.write_str("after the shift there is no data to tell whether it recovered")
-            }
-            Self::NotRecovered { .. } => {
-                f.write_str("traffic is on the target, and the service has not recovered")
-            }
-            Self::Relapsed { detail } => write!(f, "the service had recovered, and is bad again: {detail}"),
-            Self::AlertStillFiring { detail } => write!(f, "the alert is still firing: {detail}"),
-            Self::OtherBytes { detail, .. } => {
-                write!(f, "the target's pool runs other bytes than were approved: {detail}")
-            }
-            Self::MovedByAnotherHand { detail, .. } => {
-                write!(f, "traffic was moved by another hand: {detail}")
-            }
-            Self::AnotherRelease { artifact, by } => match by {
-                Some(by) => write!(f, "{artifact} was deployed by {by} in the middle of the rollback"),
-                None => write!(f, "{artifact} was deployed in the middle of the rollback"),
-            },
-            Self::Stopped { by, detail } => write!(f, "stopped by {by}; {detail}"),
-            Self::Stuck { effect, detail } => write!(f, "{effect} can't be run: {detail}"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The transition function. It is total: every state answers every event, by a step or by a refusal that a person can
 //! read. One file per stretch of the way; what holds in every state is here.
 
+mod around;
 mod attend;
 mod confirm;
 mod decide;
@@ -8,6 +9,7 @@ mod escalate;
 mod observe;
 mod paging;
 mod propose;
+mod refuse;
 mod shift;
 mod steps;
 
@@ -15,12 +17,12 @@ use std::collections::BTreeSet;
 
 use super::{
     effect::{Change, Effect, Request, Timer},
-    event::{Event, Opening, Standing},
-    policy::Approval,
+    event::{Event, Opening},
     refusal::Refusal,
-    state::{End, Kind, Phase, Rollback, Why},
+    state::{Kind, Phase, Rollback},
+    why::End,
 };
-use crate::{Actor, At, Digest, Millis, inventory::live::Contents};
+use crate::{At, Millis, inventory::live::Contents};
 
 /// What an event leads to.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +64,7 @@ pub fn open(opening: &Opening) -> Step {
         approvals: vec![],
         reasons: vec![],
         approved_at: None,
+        fetched: false,
         without: vec![],
         before: None,
         contents_before: Contents::new(),
@@ -107,7 +110,9 @@ impl Work {
     fn take(&mut self, event: &Event) -> Taken {
         match event {
             Event::Opened(_) => Err(self.illegal("opened already")),
-            Event::AlertFired { title, since, .. } => self.alert_fired(title, since.unwrap_or(self.at)),
+            Event::AlertFired { title, since, heard, .. } => {
+                self.alert_fired(title, since.unwrap_or(self.at), *heard)
+            }
             Event::AlertRepeated { .. } => self.alert_repeated(),
             Event::AlertResolved => self.alert_resolved(),
             Event::ClickRequired { why } => self.click_required(why),
@@ -166,121 +171,6 @@ impl Work {
             (Timer::Idle, Phase::Escalated { .. }) => self.idle_for_long(),
             _ => Err(self.stale("timer")),
         }
-    }
-
-    // What is around a run.
-
-    fn alert_fired(&mut self, title: &str, since: At) -> Taken {
-        let at = self.at;
-        let fired_before = self.state.alert_firing();
-        let alert = self.state.alert.get_or_insert_with(|| super::state::Alerting {
-            title: title.to_owned(),
-            since: since.min(at),
-            firing: true,
-        });
-        alert.firing = true;
-        match &self.state.phase {
-            // The wait for an answer counts from here: while nothing fired, nobody had to answer.
-            Phase::Surveying | Phase::Proposed { .. } if !fired_before => self.await_answer(),
-            Phase::Escalated { .. } => self.alerted_again(title),
-            Phase::Confirming { recovered_at, .. } if since > *recovered_at => {
-                self.escalate(Why::Relapsed { detail: format!("a new alert fires: {title}") });
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// It is said on the card; it never approves or proves anything: traffic may merely have stopped. What waits for nothing
-    /// else is looked at once more.
-    fn alert_resolved(&mut self) -> Taken {
-        if let Some(alert) = &mut self.state.alert {
-            alert.firing = false;
-        }
-        self.look_when_alert_ends();
-        Ok(())
-    }
-
-    /// Rejecting was a decision: it stands, and whoever has to know is told again.
-    fn alert_repeated(&mut self) -> Taken {
-        if !matches!(self.state.phase, Phase::Ended { end: End::Rejected { .. } }) {
-            return Err(self.stale("repeated alert"));
-        }
-        self.state.reminded_at = Some(self.at);
-        Ok(())
-    }
-
-    /// What has not begun to move waits for a click from now on; what moves is not left half way.
-    fn click_required(&mut self, why: &str) -> Taken {
-        if !self.state.may_begin_by_itself() {
-            return Err(self.stale("demand for a click"));
-        }
-        self.state.policy.approval = Approval::Required;
-        self.state.policy.click_needed = Some(why.to_owned());
-        // Nobody approved: trying again leads to a vote.
-        self.state.approved_at = None;
-        if matches!(self.state.phase, Phase::Deciding | Phase::Fetching | Phase::Preflight) {
-            self.propose_anew(why.to_owned());
-        }
-        Ok(())
-    }
-
-    /// Command is given by who has it, or may approve; anybody else takes it by coming to a page.
-    fn commander_set(&mut self, by: &Actor, standing: &Standing, commander: &Actor) -> Taken {
-        self.needs_charge(by, standing)?;
-        self.state.commander = Some(commander.clone());
-        Ok(())
-    }
-
-    fn release_recorded(
-        &mut self,
-        artifact: &crate::Artifact,
-        pool: Option<&str>,
-        by: Option<&str>,
-    ) -> Taken {
-        if self.is_own(&artifact.digest, pool) {
-            return Ok(());
-        }
-        match self.state.phase {
-            Phase::Fetching | Phase::Preflight if self.state.moved => {
-                // On the way to finish a shift that was begun: too late to take the decision back silently.
-                self.escalate(Why::AnotherRelease { artifact: artifact.clone(), by: by.map(str::to_owned) });
-                Ok(())
-            }
-            Phase::Surveying
-            | Phase::Proposed { .. }
-            | Phase::Deciding
-            | Phase::Fetching
-            | Phase::Preflight => {
-                self.propose_anew(format!("{artifact} was recorded as deployed meanwhile"));
-                Ok(())
-            }
-            Phase::Shifting { .. } | Phase::Holding { .. } | Phase::Observing { .. } => {
-                self.escalate(Why::AnotherRelease { artifact: artifact.clone(), by: by.map(str::to_owned) });
-                Ok(())
-            }
-            Phase::Confirming { .. } => {
-                self.replaced_while_confirming(artifact, by);
-                Ok(())
-            }
-            Phase::Stopping { .. } | Phase::Escalated { .. } => {
-                // Whoever decides what happens next has to know.
-                self.state.warnings.push(format!("{artifact} was recorded as deployed meanwhile"));
-                Ok(())
-            }
-            Phase::Ended { .. } => Ok(()),
-        }
-    }
-
-    /// What a pipeline tells late, and perhaps twice, of what this run is about: the target, and what fails where it was. The
-    /// failing bytes in a pool of the target are another matter.
-    fn is_own(&self, digest: &Digest, pool: Option<&str>) -> bool {
-        let Some(target) = self.state.goal() else {
-            return self.state.failing().is_some_and(|failing| failing.artifact.digest == *digest);
-        };
-        let into_target = pool.is_some_and(|pool| target.contents().contains_key(pool));
-        let fails = self.state.failing().is_some_and(|failing| failing.artifact.digest == *digest);
-        target.artifact().digest == *digest || (fails && !into_target)
     }
 
     // Building blocks.
@@ -365,71 +255,6 @@ impl Work {
         self.resolve_pages();
         self.state.ended_at = Some(self.at);
         self.changes.push(Change::Close);
-    }
-
-    // Refusals.
-
-    /// Says where the run is instead.
-    fn illegal(&self, wanted: &str) -> Refusal {
-        Refusal::Illegal(format!("{}: {wanted}. {}", self.state.id, self.whereabouts()))
-    }
-
-    fn stale(&self, outcome: &str) -> Refusal {
-        Refusal::Stale(format!("{outcome} while {} is {}", self.state.id, self.state.phase.word()))
-    }
-
-    fn whereabouts(&self) -> String {
-        let id = self.state.id;
-        match &self.state.phase {
-            Phase::Surveying => format!("{id} is reading what is live now"),
-            Phase::Proposed { .. } => format!("{id} waits for approval"),
-            Phase::Deciding | Phase::Fetching | Phase::Preflight => {
-                format!("{id} was approved{} and is on its way", self.approvers())
-            }
-            Phase::Shifting { .. } => {
-                format!("{id} was approved{} and is shifting traffic now", self.approvers())
-            }
-            Phase::Holding { .. } => {
-                format!("{id} is shifting traffic in steps, and waits before the next one")
-            }
-            Phase::Observing { .. } => format!("{id} has shifted traffic and is watching health"),
-            Phase::Confirming { .. } => {
-                format!("{id} has recovered, and is watched until it is known to be stable")
-            }
-            Phase::Stopping { by, .. } => format!("{id} was stopped by {by}; traffic is being read"),
-            Phase::Escalated { .. } => format!("{id} waits for a person's decision"),
-            Phase::Ended { end: End::Rejected { by, .. } } => format!("{id} was rejected by {by}"),
-            Phase::Ended { end } => format!("{id} has ended: {}", end.word()),
-        }
-    }
-
-    fn approvers(&self) -> String {
-        if self.state.approvals.is_empty() {
-            return String::new();
-        }
-        let names: Vec<_> = self.state.approvals.iter().map(|actor| actor.name.clone()).collect();
-        format!(" by {}", names.join(" and "))
-    }
-
-    fn needs_approver(&self, by: &Actor, standing: &Standing) -> Taken {
-        if standing.approver {
-            return Ok(());
-        }
-        Err(Refusal::NotAllowed(format!(
-            "{by}, only an approver of {} may do that in {}; ask one of them, or page the commander",
-            self.state.service, self.state.id
-        )))
-    }
-
-    fn needs_charge(&self, by: &Actor, standing: &Standing) -> Taken {
-        let commands = self.state.commander.as_ref().is_some_and(|commander| commander.id == by.id);
-        if standing.approver || standing.commander || commands {
-            return Ok(());
-        }
-        Err(Refusal::NotAllowed(format!(
-            "{by}, only the incident commander or an approver of {} may do that in {}",
-            self.state.service, self.state.id
-        )))
     }
 
     /// Undo runs go back to what was there before and blame nobody.

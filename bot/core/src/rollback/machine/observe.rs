@@ -4,7 +4,8 @@ use super::{
     super::{
         effect::{Change, Effect, Timer},
         event::TrafficNow,
-        state::{Phase, Why},
+        state::Phase,
+        why::Why,
     },
     Taken, Work,
     attend::LAST_LOOK_WITHIN,
@@ -19,7 +20,7 @@ impl Work {
     /// What is wrong when time is up.
     fn not_recovered(&self, series: &Series) -> Why {
         let good = series.recovered(self.state.policy.good_in_a_row);
-        if !(good && self.state.alert_firing()) {
+        if !(good && self.state.alert_holds()) {
             return Why::NotRecovered { verdict: series.at_deadline() };
         }
         let within = spell(self.state.policy.recover_within);
@@ -46,7 +47,8 @@ impl Work {
     pub(super) fn look(&mut self, since: At, after: Millis) {
         let Some(to) = self.state.goal().map(|target| target.routing().clone()) else { return };
         let failing_since = self.state.failing().and_then(|f| f.since);
-        self.ask(Effect::Observe { since, to, failing_since }, after);
+        let confirming = matches!(self.state.phase, Phase::Confirming { .. });
+        self.ask(Effect::Observe { since, to, failing_since, confirming }, after);
     }
 
     pub(super) fn observed(&mut self, seen: &Observation, traffic: &TrafficNow) -> Taken {
@@ -73,7 +75,7 @@ impl Work {
         }
         series.add(quality, self.at);
         // Health checks alone can't tell that what people suffer from is over: only the alert can.
-        let proven = !seen.metrics.is_empty() || !self.state.alert_firing();
+        let proven = !seen.metrics.is_empty() || !self.state.alert_holds();
         let recovered = proven && series.recovered(self.state.policy.good_in_a_row);
         let why = self.not_recovered(&series);
         let last = Box::new(seen.clone());

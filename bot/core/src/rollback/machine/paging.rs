@@ -5,15 +5,11 @@ use std::collections::BTreeSet;
 use super::{
     super::{
         effect::{Change, Effect, Timer},
-        state::Page,
+        state::{MAX_CALLS, Page},
     },
     Taken, Work,
 };
 use crate::Actor;
-
-/// Calls for one reason, over all targets, before the thread says that nobody answers. A bound, not a plan: a pager's own
-/// escalation policy goes further than this. A new reason always rings.
-const MAX_CALLS: usize = 12;
 
 impl Work {
     /// Calls the first target, for a new reason. The incident opens at the first page, if it had not.
@@ -24,9 +20,7 @@ impl Work {
 
     /// Calls once more for the same reason, unless that was done in vain too often.
     fn call_again(&mut self, target: u32, page: &Page) {
-        let first = page.first();
-        let pages = self.state.pages.iter().rev();
-        let in_vain = pages.take_while(|p| p.acknowledged.is_none() && p.first() == first).count();
+        let (first, in_vain) = (page.first(), self.state.calls_in_vain());
         if in_vain < MAX_CALLS {
             self.call(target, &page.why, Some(first));
         } else {
@@ -145,7 +139,8 @@ impl Work {
             let text = format!("{}'s configuration names no pager (page = […])", self.state.service);
             return Err(self.illegal(&text));
         }
-        if let Some(page) = self.state.ringing().filter(|page| page.delivered != Some(false)) {
+        let ringing = self.state.ringing().filter(|page| page.delivered != Some(false));
+        if let Some(page) = ringing.filter(|_| self.state.is_ringing()) {
             let text = format!("call {} is ringing already", page.escalation);
             return Err(self.illegal(&text));
         }

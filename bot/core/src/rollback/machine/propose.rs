@@ -6,7 +6,8 @@ use super::{
         event::{Standing, Survey, Surveyed},
         policy::Approval,
         refusal::Refusal,
-        state::{End, Kind, Phase, Proposal, Why},
+        state::{Kind, Phase, Proposal},
+        why::{End, Why},
     },
     Taken, Work,
 };
@@ -101,6 +102,7 @@ impl Work {
         let mut caveats: Vec<Caveat> =
             survey.drift.iter().map(|text| Caveat { text: text.clone(), needs_reason: false }).collect();
         caveats.extend(self.state.baselines.iter().filter_map(doubtful_baseline));
+        caveats.extend(target.as_ref().and_then(|target| self.undo_caveat(target.artifact())));
         let digest = target.as_ref().map(|target| &target.artifact().digest);
         caveats.extend(
             candidates.iter().filter(|c| Some(&c.artifact.digest) == digest).flat_map(Candidate::caveats),
@@ -115,6 +117,13 @@ impl Work {
             doubt: survey.doubt.clone(),
             expires_at: self.at.saturating_add(self.state.policy.expires_after),
         })
+    }
+
+    /// What failed once is not gone back to by a single click.
+    fn undo_caveat(&self, target: &Artifact) -> Option<Caveat> {
+        let Kind::Undo { of, .. } = &self.state.kind else { return None };
+        let text = format!("{target} is what {of} moved traffic away from");
+        Some(Caveat { text, needs_reason: false })
     }
 
     fn put_to_vote(&mut self) {

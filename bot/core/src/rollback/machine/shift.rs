@@ -8,7 +8,8 @@ use super::{
         event::{Applied, Fetched, Preflighted, ShiftReading, Standing},
         pace::{consistent, same as same_routing},
         refusal::Refusal,
-        state::{End, Kind, Phase, Sent, Why},
+        state::{Kind, Phase, Sent},
+        why::{End, Why},
     },
     Taken, Work,
     attend::LAST_LOOK_WITHIN,
@@ -27,6 +28,7 @@ impl Work {
         if !matches!(self.state.phase, Phase::Fetching) {
             return Err(self.stale("fetch"));
         }
+        self.state.fetched = !matches!(fetched, Fetched::Missing { .. });
         match fetched {
             Fetched::Present { .. } => self.preflight(),
             Fetched::Warned { detail } => {
@@ -43,6 +45,10 @@ impl Work {
     }
 
     pub(super) fn preflight(&mut self) {
+        if !self.state.fetched {
+            // Somebody stopped it there, or it failed: what is to serve has to be had first.
+            return self.fetch();
+        }
         self.enter(Phase::Preflight);
         if let Some(effect) = self.preflight_effect() {
             self.ask_step(effect);

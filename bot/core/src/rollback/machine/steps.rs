@@ -5,7 +5,8 @@ use super::{
     super::{
         effect::{Change, Effect, Timer},
         event::TrafficNow,
-        state::{Phase, Why},
+        state::Phase,
+        why::Why,
     },
     Taken, Work,
     attend::LAST_LOOK_WITHIN,
