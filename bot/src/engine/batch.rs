@@ -236,6 +236,20 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// Nobody has told for long that the service's alerts fire: its run learns that they count as over.
+pub(super) async fn alert_if_silent(
+    tx: &mut Tx,
+    service: &Service,
+    at: At,
+    owner: Option<&str>,
+) -> Result<Vec<Claimed>> {
+    tx.fall_silent(&service.id, at - service.alert_expires).await?;
+    if tx.any_firing(&service.id).await? {
+        return Ok(vec![]);
+    }
+    none_fires(tx, service, at, owner).await
+}
+
 /// Tells the run that is under way that no alert of its service fires any more.
 pub(super) async fn none_fires(
     tx: &mut Tx,

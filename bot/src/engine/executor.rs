@@ -20,7 +20,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Engine, Lease, commit, effects};
+use super::{Engine, Lease, batch, commit, effects};
 use crate::store::{self, Purpose, Result, StoreError, effects::Claimed};
 
 /// Effects of this process that run at the same time.
@@ -285,6 +285,7 @@ impl Drop for Held {
 async fn fire(engine: &Engine, rollback: RollbackId, timer: Timer) -> Result<()> {
     let claimed = write!(engine.store, |tx| {
         let Some(saved) = tx.rollback(rollback).await? else { return Ok(vec![]) };
+        let firing = saved.state.alert_firing();
         let service = saved.state.service;
         tx.lock(&service).await?;
         let at = tx.time(engine.store.kind()).await?.unwrap_or_else(|| engine.now());
@@ -292,14 +293,17 @@ async fn fire(engine: &Engine, rollback: RollbackId, timer: Timer) -> Result<()>
             return Ok(vec![]);
         }
         let owner = engine.lease.owner_of(&service);
+        let mut claimed = Vec::new();
+        if let Some(service) = engine.services.get(&service).filter(|_| firing) {
+            // What is decided now must not rest on an alert of which nobody has heard for long.
+            claimed.extend(batch::alert_if_silent(tx, service, at, owner.as_deref()).await?);
+        }
         match commit::take(tx, rollback, &Event::TimerFired { timer }, at, owner.as_deref()).await {
             // It was set for a state that has passed.
-            Err(StoreError::Refused(refusal)) => {
-                tracing::debug!(%refusal, "timer not taken");
-                Ok(vec![])
-            }
-            other => other,
+            Err(StoreError::Refused(refusal)) => tracing::debug!(%refusal, "timer not taken"),
+            other => claimed.extend(other?),
         }
+        Ok(claimed)
     })?;
     engine.dispatch(claimed);
     Ok(())

@@ -249,7 +249,11 @@ impl Lease {
         };
         let mut gained = Vec::new();
         for service in missing {
-            gained.extend(Lock::of_service(path, &service)?.map(|lock| (service, lock)));
+            match Lock::of_service(path, &service) {
+                Ok(lock) => gained.extend(lock.map(|lock| (service, lock))),
+                // Somebody else's file: that one service waits, and all others go on.
+                Err(error) => tracing::error!(%error, %service, "this service can't be executed here"),
+            }
         }
         let owner = self.held().owner.clone().unwrap_or_else(new_id);
         if !gained.is_empty() {

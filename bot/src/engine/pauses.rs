@@ -42,28 +42,65 @@ impl Engine {
     ) -> Result<Paused> {
         let at = self.now();
         let pause = Pause { service: service.cloned(), by: by.clone(), reason: reason.trim().to_owned(), at };
-        let (paused, claimed) = write!(self.store, |tx| {
-            let services = match service {
-                Some(service) => BTreeSet::from([service.clone()]),
-                None => {
-                    let known = tx.known_services().await?;
-                    known.into_iter().chain(self.services.iter().map(|of| of.id.clone())).collect()
-                }
-            };
-            for service in &services {
-                tx.lock(service).await?;
-            }
+        // The pause stands first, whatever else is at the services: new runs ask for it from here on.
+        let services = write!(self.store, |tx| {
             if delivery::before(tx, delivery).await?.is_some() {
-                return Ok((Paused::default(), vec![]));
+                return Ok(BTreeSet::new());
             }
             delivery::keep(tx, delivery, "pause", "", at).await?;
             tx.set_pause(&pause).await?;
             let named = service.map_or("", |service| &service.0);
             tx.audit(at, &by.id, named, "pause", &pause.reason).await?;
-            hold(tx, services, &pause, |service| self.owner_of(service)).await
+            Ok(match service {
+                Some(service) => BTreeSet::from([service.clone()]),
+                None => {
+                    let known = tx.known_services().await?;
+                    known.into_iter().chain(self.services.iter().map(|of| of.id.clone())).collect()
+                }
+            })
         })?;
-        self.dispatch(claimed);
-        Ok(paused)
+        let mut paused = Paused::default();
+        let mut busy = Vec::new();
+        for service in services {
+            match self.hold(&service, &pause).await {
+                Ok((waiting, moving)) => {
+                    paused.waiting.extend(waiting);
+                    paused.moving.extend(moving);
+                }
+                Err(error) => {
+                    tracing::error!(%error, %service, "paused, but its run could not be held yet");
+                    busy.push(service.0);
+                }
+            }
+        }
+        if busy.is_empty() {
+            return Ok(paused);
+        }
+        Err(StoreError::Busy(format!(
+            "paused, but the runs of {} could not be held, since the database is busy there: pause once more",
+            busy.join(", ")
+        )))
+    }
+
+    /// Has a service's run wait for a click, where nothing moves yet. Tried again while others are at the service.
+    async fn hold(&self, service: &ServiceId, pause: &Pause) -> Result<Held> {
+        let owner = self.owner_of(service);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let held = write!(self.store, |tx| {
+                tx.lock(service).await?;
+                hold(tx, service, pause, owner.as_deref()).await
+            });
+            match held {
+                Err(error) if error.is_about_a_lock() && tries < HOLD_TRIES => {}
+                Err(error) => return Err(error),
+                Ok((held, claimed)) => {
+                    self.dispatch(claimed);
+                    return Ok(held);
+                }
+            }
+        }
     }
 
     /// Ends the pause of one service, or that of all. Returns it, or none when there was none: runs that wait for a click
@@ -96,35 +133,36 @@ impl Engine {
     }
 }
 
-/// Has the services' runs wait for a click, where nothing moves yet.
+/// A run that waits for a click now, and one that moves already.
+type Held = (Option<(RollbackId, ServiceId)>, Option<(RollbackId, ServiceId)>);
+
+/// How often a service that others are at is tried; each try waits for as long as the database lets it.
+const HOLD_TRIES: u32 = 3;
+
 async fn hold(
     tx: &mut Tx,
-    services: BTreeSet<ServiceId>,
+    service: &ServiceId,
     pause: &Pause,
-    owner_of: impl Fn(&ServiceId) -> Option<String>,
-) -> Result<(Paused, Vec<Claimed>)> {
-    let (mut paused, mut claimed) = (Paused::default(), Vec::new());
-    let event = Event::ClickRequired { why: words(pause) };
-    for service in services {
-        let state = match tx.active_rollback(&service).await {
-            Ok(Some(active)) => active.state,
-            Ok(None) => continue,
-            // This build can't drive it, and must not let it be in the way of the pause of all others.
-            Err(error @ StoreError::Undecodable { .. }) => {
-                tracing::error!(%error, %service, "a rollback that can't be read is not held by the pause");
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        if state.may_begin_by_itself() {
-            claimed
-                .extend(commit::take(tx, state.id, &event, pause.at, owner_of(&service).as_deref()).await?);
-            paused.waiting.push((state.id, service));
-        } else if state.is_automatic() && !matches!(state.phase, Phase::Escalated { .. }) {
-            paused.moving.push((state.id, service));
+    owner: Option<&str>,
+) -> Result<(Held, Vec<Claimed>)> {
+    let state = match tx.active_rollback(service).await {
+        Ok(Some(active)) => active.state,
+        Ok(None) => return Ok(((None, None), vec![])),
+        // This build can't drive it, and must not let it be in the way of the pause of all others.
+        Err(error @ StoreError::Undecodable { .. }) => {
+            tracing::error!(%error, %service, "a rollback that can't be read is not held by the pause");
+            return Ok(((None, None), vec![]));
         }
+        Err(error) => return Err(error),
+    };
+    let named = Some((state.id, service.clone()));
+    if state.may_begin_by_itself() {
+        let event = Event::ClickRequired { why: words(pause) };
+        let claimed = commit::take(tx, state.id, &event, pause.at, owner).await?;
+        return Ok(((named, None), claimed));
     }
-    Ok((paused, claimed))
+    let moves = state.is_automatic() && !matches!(state.phase, Phase::Escalated { .. });
+    Ok(((None, named.filter(|_| moves)), vec![]))
 }
 
 /// Why a click is needed now. Asked after the run's number was drawn: runs of all services are opened one after the other from

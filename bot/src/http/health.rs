@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use super::Problem;
 use crate::{app::App, store::Purpose};
 
+static ONE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(1);
+
 /// The process answers, and its executor's loop comes round, whatever it can do then. A process whose loop does not is to be
 /// started anew; one whose database is away is not.
 pub async fn alive(State(app): State<App>) -> Result<Json<Value>, Problem> {
@@ -34,8 +36,11 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
             beaten.as_secs()
         )));
     }
-    // Not behind a flood at the doors: this server is well, and can be sent more.
-    app.engine.store.on(Purpose::Lease).ping().await?;
+    // Not behind a flood at the doors: this server is well, and can be sent more. One at a time, so that whoever asks in a
+    // flood does not stand before the lease: the pulse above says nearly as much.
+    if let Ok(_alone) = ONE.try_acquire() {
+        app.engine.store.on(Purpose::Lease).ping().await?;
+    }
     let beaten = pulse.beaten.map(|beaten| beaten.as_secs_f64());
     let executor =
         json!({ "turned_seconds_ago": pulse.turned.as_secs_f64(), "lease_renewed_seconds_ago": beaten });

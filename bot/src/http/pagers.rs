@@ -57,6 +57,8 @@ pub async fn webhook(
 struct Calls {
     rollback: RollbackId,
     escalation: u32,
+    /// The page stands for other runs as well.
+    shared: bool,
 }
 
 async fn acknowledge(app: &App, pager: &str, happened: &Happened) -> Noted {
@@ -64,7 +66,7 @@ async fn acknowledge(app: &App, pager: &str, happened: &Happened) -> Noted {
     let Some(agent) = happened.agent.as_ref().filter(|agent| agent.person) else {
         return note("no person acknowledged it: lastgood goes on calling");
     };
-    let calls = match named(app, happened).await? {
+    let calls = match named(app, pager, happened).await? {
         Named::Ours(calls) => calls,
         Named::Another => return note("a page of another lastgood"),
         Named::Unknown => match asked_for(app, pager, happened).await? {
@@ -111,7 +113,9 @@ fn counts(run: &Rollback, calls: Calls, happened: &Happened) -> bool {
     let newest = ringing.first();
     let since = run.pages.iter().find(|page| page.escalation == newest).map_or(ringing.at, |page| page.at);
     let at = happened.at.as_deref().and_then(|at| at.parse::<jiff::Timestamp>().ok());
-    called && (newest == calls.escalation || at.is_none_or(|at| at.as_millisecond() >= since))
+    // What somebody read on a page of several runs says nothing of a reason that one of them has of its own.
+    let own = !calls.shared;
+    called && (newest == calls.escalation || own && at.is_none_or(|at| at.as_millisecond() >= since))
 }
 
 enum Named {
@@ -122,11 +126,11 @@ enum Named {
 }
 
 /// What the delivery itself says: the page's key or, where PagerDuty keeps that to itself, the tag in its title.
-async fn named(app: &App, happened: &Happened) -> Result<Named, Problem> {
+async fn named(app: &App, pager: &str, happened: &Happened) -> Result<Named, Problem> {
     let tag = happened.title.as_deref().and_then(tag_in);
     let mut another = false;
     for name in happened.key.as_deref().into_iter().chain(tag) {
-        match by_name(app, name).await? {
+        match by_name(app, pager, name).await? {
             Named::Unknown => {}
             Named::Another => another = true,
             ours @ Named::Ours(_) => return Ok(ours),
@@ -135,12 +139,17 @@ async fn named(app: &App, happened: &Happened) -> Result<Named, Problem> {
     Ok(if another { Named::Another } else { Named::Unknown })
 }
 
-async fn by_name(app: &App, name: &str) -> Result<Named, Problem> {
+async fn by_name(app: &App, pager: &str, name: &str) -> Result<Named, Problem> {
     let db = app.engine.store.reader();
     let (mut calls, mut known) = (vec![], false);
-    for page in store::pages::named(db, name).await? {
-        let members = store::pages::members(db, &page).await?.into_iter().filter(|member| !member.ended);
-        calls.extend(members.map(|m| Calls { rollback: m.rollback, escalation: m.escalation }));
+    // Whoever can write into another account's incidents comes to none of these.
+    let pages = store::pages::named(db, name).await?.into_iter().filter(|page| page.pager == pager);
+    for page in pages {
+        let members = store::pages::members(db, &page).await?;
+        let shared =
+            members.iter().zip(members.iter().skip(1)).any(|(one, other)| one.rollback != other.rollback);
+        let open = members.into_iter().filter(|member| !member.ended);
+        calls.extend(open.map(|m| Calls { rollback: m.rollback, escalation: m.escalation, shared }));
         known = true;
     }
     if known {
@@ -154,7 +163,9 @@ async fn by_name(app: &App, name: &str) -> Result<Named, Problem> {
         saved.state.service.0 == key.service && saved.state.opened_at == key.opened_at
     };
     Ok(match saved.filter(ours) {
-        Some(_) => Named::Ours(vec![Calls { rollback: key.rollback, escalation: key.escalation }]),
+        Some(_) => {
+            Named::Ours(vec![Calls { rollback: key.rollback, escalation: key.escalation, shared: false }])
+        }
         None => Named::Another,
     })
 }
@@ -179,7 +190,7 @@ async fn asked_for(app: &App, pager: &str, happened: &Happened) -> Result<Option
     };
     let mut all = vec![];
     for key in keys {
-        if let Named::Ours(calls) = by_name(app, &key).await? {
+        if let Named::Ours(calls) = by_name(app, pager, &key).await? {
             all.extend(calls);
         }
     }

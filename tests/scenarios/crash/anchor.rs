@@ -78,7 +78,7 @@ async fn a_message_is_answered_in_its_own_thread() {
         assert!(told[0].starts_with("RB-") && told[0].contains("recovered"), "{told:#?}");
         assert!(threads[0].replies[0].says("Runbook") || threads[0].replies[0].says("runbook"), "{told:#?}");
         assert!(threads[0].replies.last().unwrap().broadcast, "{told:#?}");
-        assert_eq!(told.len(), 9, "the card and eight lines: {told:#?}");
+        assert_eq!(told.len(), 10, "the card and nine lines: {told:#?}");
         assert_eq!((setting.chat.repeats(), setting.chat.refused()), (vec![], vec![]));
         life.end().await;
     }
@@ -113,7 +113,7 @@ async fn a_message_that_is_gone_before_it_was_answered_is_answered_in_the_room()
     until_quiet(&life).await;
     let thread = setting.chat.thread(ROOM);
     assert!(thread.root.says("recovered"), "{}", setting.chat.transcript(ROOM));
-    assert_eq!(thread.replies.len(), 8, "{}", setting.chat.transcript(ROOM));
+    assert_eq!(thread.replies.len(), 9, "{}", setting.chat.transcript(ROOM));
     assert_eq!((setting.chat.repeats(), setting.chat.refused()), (vec![], vec![]));
     life.end().await;
 }
@@ -134,7 +134,7 @@ async fn a_message_that_is_deleted_meanwhile_leaves_the_rest_to_the_room() {
     assert_eq!(threads.len(), 2, "{}", setting.chat.transcript(ROOM));
     assert!(threads[1].root.says("recovered"), "{}", setting.chat.transcript(ROOM));
     let told: usize = threads.iter().map(|thread| thread.replies.len()).sum();
-    assert_eq!(told, 1 + 8, "the old card and every line once: {}", setting.chat.transcript(ROOM));
+    assert_eq!(told, 1 + 9, "the old card and every line once: {}", setting.chat.transcript(ROOM));
     assert_eq!((setting.chat.repeats(), setting.chat.refused()), (vec![], vec![]));
     life.end().await;
 }
@@ -161,7 +161,7 @@ async fn the_card_changes_at_once_while_lines_wait_for_the_pace() {
     let thread = setting.chat.wait_for("the end on the card", over).await;
     assert!(thread.replies.len() < 4, "{}", setting.chat.transcript(ROOM));
     until_quiet(&life).await;
-    assert_eq!(setting.chat.thread(ROOM).replies.len(), 8);
+    assert_eq!(setting.chat.thread(ROOM).replies.len(), 11);
     let calls = setting.chat.calls();
     assert!(calls.posts <= 10, "{calls:?}: it runs into the limit");
     life.end().await;
@@ -182,7 +182,7 @@ async fn an_edit_that_comes_too_soon_holds_up_no_line() {
     // The card comes first, in every round.
     setting.chat.rate_limit(1, after);
     decide(&setting, &life).await;
-    let thread = setting.chat.wait_for("the last line", |thread| thread.replies.len() == 8).await;
+    let thread = setting.chat.wait_for("the last line", |thread| thread.replies.len() == 11).await;
     assert!(since.elapsed() < after, "{:?}", since.elapsed());
     assert!(!thread.root.says("recovered on"), "{}", setting.chat.transcript(ROOM));
     until_quiet(&life).await;

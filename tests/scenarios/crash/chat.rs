@@ -10,7 +10,7 @@ use lastgood_tests::{database::Kind, process::poll_async};
 use super::{
     life::{Life, ROOM, SERVICE},
     steps::Steps,
-    story::{LeftOver, Setting, TERM, active, alert, quiet},
+    story::{LeftOver, Setting, TERM, active, alert, monitor, quiet},
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -30,7 +30,11 @@ async fn run_blindly(setting: &Setting, life: &Life) {
     let standing = Standing { approver: true, ..Standing::default() };
     let delivery = Delivery { source: "cli".into(), id: "1".into() };
     life.engine.act(run.id, run.revision, &act, &setting.ana, &standing, &delivery).await.unwrap().unwrap();
-    poll_async("the end", LIMIT, async || active(&life.engine, SERVICE).await.is_none().then_some(())).await;
+    poll_async("the end", LIMIT, async || {
+        monitor(&life.engine).await;
+        active(&life.engine, SERVICE).await.is_none().then_some(())
+    })
+    .await;
 }
 
 async fn told(setting: &Setting, life: &Life) -> Vec<String> {
@@ -40,7 +44,7 @@ async fn told(setting: &Setting, life: &Life) -> Vec<String> {
     thread.replies.iter().map(|reply| reply.card().title.clone()).collect()
 }
 
-const STORY: [&str; 8] = [
+const STORY: [&str; 11] = [
     "HighErrorRate",
     "proposed",
     "approved",
@@ -48,6 +52,9 @@ const STORY: [&str; 8] = [
     "preflight passed",
     "traffic is on",
     "first good check",
+    "recovered on",
+    "but the alert still fires",
+    "the alert has resolved",
     "recovered on",
 ];
 

@@ -302,7 +302,7 @@ pub fn over(service: &str) -> Alert {
 }
 
 /// Monitoring sees that it is over once the service has been stable for a while, and says so until it is taken.
-async fn monitor(engine: &Engine) {
+pub async fn monitor(engine: &Engine) {
     let runs = store::rollbacks::recent(engine.store.reader(), None, 300).await.unwrap_or_default();
     for run in runs {
         if let Phase::Confirming { waits_for_alert: true, .. } = run.state.phase {

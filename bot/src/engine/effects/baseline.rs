@@ -21,6 +21,8 @@ use crate::{
 /// The range that is measured ends this long before the failing release was recorded: a pipeline records when it has finished,
 /// and traffic may have met the new version a while before.
 const BEFORE_RELEASE: Millis = 60_000;
+/// Alerts fire a while after what they are about began: they wait, and they measure a stretch of time.
+const BEFORE_ALERT: Millis = 5 * 60_000;
 /// How far back alerts and rollbacks are looked at for a quiet moment.
 const LOOKS_BACK: Millis = 30 * 24 * 3_600_000;
 /// A proposal is not kept waiting for longer; what was not read in time is read when it is needed.
@@ -84,9 +86,10 @@ async fn noise(job: &Job<'_>, until: At) -> Result<Vec<Span>> {
     let (db, service) = (job.engine.store.reader(), &job.service.id);
     let oldest = until.saturating_sub(LOOKS_BACK);
     let now = job.engine.now();
-    let mut times = store::alerts::firing_times(db, service, oldest, now - job.service.alert_expires).await?;
-    times.extend(store::rollbacks::activity(db, service, oldest).await?);
-    Ok(times.into_iter().map(|(from, to)| Span { from, to: to.unwrap_or(now) }).collect())
+    let alerts = store::alerts::firing_times(db, service, oldest, now - job.service.alert_expires).await?;
+    let alerts = alerts.into_iter().map(|(from, to)| (from.saturating_sub(BEFORE_ALERT), to));
+    let times = alerts.chain(store::rollbacks::activity(db, service, oldest).await?);
+    Ok(times.map(|(from, to)| Span { from, to: to.unwrap_or(now) }).collect())
 }
 
 /// What is normal for a metric of this run. Where it could not be read with the proposal, it is read now.
