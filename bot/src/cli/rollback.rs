@@ -8,7 +8,7 @@ use clap::Args;
 use lastgood_adapters::chat::{Chat, terminal::Terminal};
 use lastgood_core::{
     Actor, RollbackId, ServiceId,
-    rollback::{End, Phase},
+    rollback::{self as run, End, Phase},
 };
 use tokio::sync::watch;
 
@@ -87,11 +87,14 @@ async fn tell(app: &App, asked: &Rollback, actor: &Actor) -> Ended {
     let mut follower = Follower::new(app.engine.clone(), chat.clone(), &asked.service, thread);
     let mut yes = Yes::new(desk.clone(), actor.clone(), &asked.service, asked.reason.clone());
     let listening = tokio::spawn(async move { chat.listen(desk).await });
+    // A server goes on watching whether it stays well; without one, nobody else would.
+    let elsewhere = !app.engine.lease().executes();
+    let is_well = |state: &run::Rollback| elsewhere && matches!(state.phase, Phase::Confirming { .. });
     let followed = if asked.yes {
-        follower.until(async |state| yes.press(state).await).await
+        follower.until(async |state| Ok(is_well(state) || yes.press(state).await?)).await
     } else {
         tokio::select! {
-            followed = follower.until(async |state| Ok(!state.active())) => followed,
+            followed = follower.until(async |state| Ok(!state.active() || is_well(state))) => followed,
             () = terminal.ended() => follower.show().await,
         }
     };
@@ -102,6 +105,13 @@ async fn tell(app: &App, asked: &Rollback, actor: &Actor) -> Ended {
     settle(&app.engine, &state.service).await;
     match state.phase {
         Phase::Ended { end: End::Recovered } => Ok(ExitCode::SUCCESS),
+        Phase::Confirming { .. } if elsewhere => {
+            super::note(&format!(
+                "{} has recovered; the server goes on watching whether it stays well",
+                state.id
+            ));
+            Ok(ExitCode::SUCCESS)
+        }
         Phase::Ended { end } => Err(Fault::new(format!("{} ended: {}", state.id, end.word()))),
         phase => Err(Fault::new(format!(
             "{} is {}: it goes on with the server, or with `lastgood rollback {}`",

@@ -17,8 +17,8 @@ const RULES: &str = r#"groups:
     rules:
       - alert: HighErrorRate
         expr: >
-          sum by (service) (increase(http_requests_total{code=~"5.."}[15s]))
-          / sum by (service) (increase(http_requests_total[15s])) > 0.02
+          sum by (service) (increase(http_requests_total{code=~"5.."}[30s]))
+          / sum by (service) (increase(http_requests_total[30s])) > 0.005
         labels: { severity: page }
         annotations: { summary: "checkout answers with errors" }
 "#;

@@ -62,6 +62,7 @@ async fn a_proposal_expires_and_while_the_alert_fires_somebody_is_called() {
     let world = World::small("expires_after = '2s'\nanswer_within = '1s'").await;
     world.breaks().await;
     world.reads("nobody decided").await;
+    world.reads("oncall was paged (call 2)").await;
     world.alertmanager_sends(&[("HighErrorRate", "resolved")]).await;
     world.presses(&world.ben, "I'm on it").await;
     // Nothing fires any more: this time it expires quietly.

@@ -23,7 +23,7 @@ use lastgood_tests::{
 use super::{
     life::{Life, SERVICE},
     steps::Steps,
-    story::{LeftOver, Setting, TERM, active, alert, left_over, quiet, record},
+    story::{LeftOver, Setting, TERM, active, alert, left_over, monitor, quiet, record},
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -115,6 +115,7 @@ async fn a_failover_that_forgets_an_approved_shift_moves_nothing_by_itself() {
     // Whoever is asked anew decides; what is read then is so now.
     let seen = AtomicU32::new(0);
     poll_async("the run to end", LIMIT, async || {
+        monitor(engine).await;
         let run = active(engine, SERVICE).await;
         let Some(run) = run else { return Some(()) };
         if let Phase::Proposed { confirming } = run.phase {

@@ -146,10 +146,18 @@ impl Work {
         Ok(())
     }
 
-    /// What most of the traffic was on before the first change. It need not be what is suspected: a hotfix may have been live.
+    /// What was being deployed before the first change: what is suspected, if that had traffic, else what most of the traffic was
+    /// on. A hotfix may have been live by then.
     fn artifact_before(&self, to: &Shares) -> Option<Artifact> {
-        let (pool, _) = to.iter().filter(|(_, share)| **share > 0).max_by_key(|(_, share)| **share)?;
+        let serving = || to.iter().filter(|(_, share)| **share > 0);
+        let (pool, _) = serving().max_by_key(|(_, share)| **share)?;
         let failing = self.state.failing().map(|failing| &failing.artifact);
+        let had_traffic = |artifact: &&Artifact| {
+            serving().any(|(pool, _)| self.state.contents_before.get(pool) == Some(&artifact.digest))
+        };
+        if let Some(failing) = failing.filter(had_traffic) {
+            return Some(failing.clone());
+        }
         let Some(digest) = self.state.contents_before.get(pool) else { return failing.cloned() };
         let candidates = self.state.proposal.iter().flat_map(|proposal| &proposal.candidates);
         let known = failing.into_iter().chain(candidates.map(|candidate| &candidate.artifact));
