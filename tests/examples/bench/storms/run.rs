@@ -78,11 +78,7 @@ impl Outcome {
         Row { figure: "acknowledged, 99 %, ms", aim: "100", cell: |of| met(of.waits().at(0.99), 100.0) },
         Row { figure: "acknowledged, max, ms", aim: "", cell: |of| number(of.waits().at(1.0)) },
         Row { figure: "alerts sent", aim: "", cell: |of| of.alerts(|_| true).to_string() },
-        Row {
-            figure: "of them never taken",
-            aim: "0",
-            cell: |of| met(of.alerts(|sent| !sent.is_taken()) as f64, 0.0),
-        },
+        Row { figure: "of them never taken", aim: "0", cell: Self::lost },
         Row { figure: "requests turned away and sent again", aim: "", cell: |of| of.again().to_string() },
         Row { figure: "alerts in the database, less those acknowledged", aim: "≥ 0", cell: Self::kept },
         Row { figure: "threads of one service, at most", aim: "1", cell: Self::threads },
@@ -110,6 +106,11 @@ impl Outcome {
 
     fn again(&self) -> u32 {
         self.sent.iter().map(|sent| sent.turned_away).sum()
+    }
+
+    fn lost(&self) -> String {
+        let lost = self.alerts(|sent| !sent.is_taken());
+        format!("{lost}{}", if lost > 0 { " ✗" } else { "" })
     }
 
     fn kept(&self) -> String {
