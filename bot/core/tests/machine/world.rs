@@ -139,7 +139,10 @@ impl World {
             _ => {
                 let all = events::all(&self.state);
                 let chosen = (usize::from(act.which) * 7 + usize::from(act.flavour)) % all.len();
-                self.give(all[chosen].1.clone());
+                match &all[chosen].1 {
+                    Event::TimerFired { timer: Timer::Confirm } => self.fire_next(),
+                    event => self.give(event.clone()),
+                }
             }
         }
     }
