@@ -126,9 +126,9 @@ impl World {
                 self.give(Event::TimerFired { timer: Timer::ALL[usize::from(act.which) % Timer::ALL.len()] })
             }
             11 | 12 => self.click(act),
-            13 if act.flavour % 4 == 0 => self.give(Event::AlertResolved),
+            13 if act.flavour.is_multiple_of(4) => self.give(Event::AlertResolved),
             13 => {
-                let since = (act.flavour % 2 == 0).then_some(self.opening.at);
+                let since = act.flavour.is_multiple_of(2).then_some(self.opening.at);
                 self.give(Event::AlertFired {
                     title: "again".into(),
                     since,
