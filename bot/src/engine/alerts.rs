@@ -73,8 +73,10 @@ impl Engine {
     pub async fn alerts(&self, service: &ServiceId, alerts: &[&Alert]) -> Result<Vec<Taken>> {
         let service = self.service(&service.0)?;
         let mut taken = Vec::with_capacity(alerts.len());
-        // What the first one opens takes numbers that all services share: they are not kept for as long as a batch takes.
-        let (first, others) = alerts.split_at(alerts.len().min(1));
+        // What the first one opens takes numbers that all services share: they are not kept for as long as a batch takes. One
+        // that is over opens nothing, and is seen together with what begins meanwhile.
+        let opens = alerts.first().is_some_and(|alert| alert.firing);
+        let (first, others) = alerts.split_at(usize::from(opens));
         for some in std::iter::once(first).chain(others.chunks(AT_ONCE)).filter(|some| !some.is_empty()) {
             taken.extend(self.take_together(&service, some).await?);
         }
