@@ -74,15 +74,28 @@ impl Place {
         modes
     }
 
+    /// All of them, with this mode, once the server has taken its locks.
+    async fn has_files(&self, mode: u32) {
+        let all = FILES.map(|file| (file.to_owned(), mode)).to_vec();
+        poll("all files of the database", Duration::from_secs(10), || {
+            let modes = self.modes();
+            (modes.len() >= all.len()).then_some(modes)
+        })
+        .await;
+        assert_eq!(self.modes(), all);
+    }
+
     fn chmod(&self, file: &str, mode: u32) {
         std::fs::set_permissions(self.path().join(file), std::fs::Permissions::from_mode(mode)).unwrap();
     }
 }
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
     "lastgood.db",
     "lastgood.db-shm",
     "lastgood.db-wal",
+    "lastgood.db.delivery.lock",
+    "lastgood.db.executor.checkout.lock",
     "lastgood.db.executor.lock",
     "lastgood.db.migrate.lock",
 ];
@@ -90,16 +103,15 @@ const FILES: [&str; 5] = [
 #[tokio::test]
 async fn the_databases_files_are_their_owners_alone() {
     let place = Place::new("");
-    let owners = FILES.map(|file| (file.to_owned(), 0o600)).to_vec();
     let mut server = place.serve().await;
-    assert_eq!(place.modes(), owners);
+    place.has_files(0o600).await;
     server.kill();
     // As earlier versions left them; killed, so that the journals are there, too.
     for file in FILES {
         place.chmod(file, 0o644);
     }
     let mut server = place.serve().await;
-    assert_eq!(place.modes(), owners);
+    place.has_files(0o600).await;
     assert!(
         server.output().contains("lastgood.db was open to others (mode 644); it is 600 now"),
         "{}",
@@ -114,7 +126,7 @@ async fn the_databases_files_are_their_owners_alone() {
         std::fs::remove_file(place.path().join(file)).unwrap();
     }
     let server = place.serve().await;
-    assert_eq!(place.modes(), FILES.map(|file| (file.to_owned(), 0o660)).to_vec());
+    place.has_files(0o660).await;
     assert!(!server.output().contains("open to others"), "{}", server.output());
 }
 

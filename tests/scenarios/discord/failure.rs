@@ -29,7 +29,8 @@ async fn whatever_becomes_of_a_call_everything_is_said_once() {
     world.run_ends(1, "recovered").await;
     assert_eq!(world.stage.routed(), "blue");
     let thread = discord.thread_of(&root).expect("a thread").id;
-    for text in ["approved, 1 of 1", "traffic is on v2.4.0", "recovered on v2.4.0"] {
+    for text in ["approved, 1 of 1", "traffic is on v2.4.0", "It is watched until", "recovered and is stable"]
+    {
         let said =
             discord.ours().into_iter().filter(|message| message.channel == thread && message.says(text));
         assert_eq!(said.count(), 1, "{text}\n{}", discord.everything());
