@@ -94,7 +94,7 @@ async fn two_hundred_rollbacks_and_every_command_is_acknowledged_at_once() {
     let chats = Chats::new([(slack::NAME.to_owned(), adapter)]);
     let store = Store::open(&database.url, None).await.unwrap();
     let client = lastgood_adapters::client::client().unwrap();
-    let (config, _) = Config::parse("", "x.toml").unwrap();
+    let (config, _) = Config::parse(&format!("[automatic]\nat_once = {SERVICES}"), "x.toml").unwrap();
     let (app, executor) = App::with(config, services, store, client, Arc::new(System));
     executor.join().await.unwrap();
     let (stop, stopped) = watch::channel(false);
