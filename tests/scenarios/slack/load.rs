@@ -75,6 +75,7 @@ fn services(ana: &Who) -> (Services, Vec<String>) {
     let names: Vec<String> = (0..SERVICES).map(|number| format!("service{number}")).collect();
     let services = names.iter().enumerate().map(|(number, name)| {
         let mut service = service(name, &World::new(true), &Arc::new(Steps::endless()), policy.clone(), &ana);
+        service.at_once = u32::try_from(SERVICES).unwrap();
         service.rooms = vec![Room { platform: slack::NAME.into(), name: room(number) }];
         service
     });
@@ -94,7 +95,7 @@ async fn two_hundred_rollbacks_and_every_command_is_acknowledged_at_once() {
     let chats = Chats::new([(slack::NAME.to_owned(), adapter)]);
     let store = Store::open(&database.url, None).await.unwrap();
     let client = lastgood_adapters::client::client().unwrap();
-    let (config, _) = Config::parse(&format!("[automatic]\nat_once = {SERVICES}"), "x.toml").unwrap();
+    let (config, _) = Config::parse("", "x.toml").unwrap();
     let (app, executor) = App::with(config, services, store, client, Arc::new(System));
     executor.join().await.unwrap();
     let (stop, stopped) = watch::channel(false);
